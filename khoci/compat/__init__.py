@@ -1,0 +1,1 @@
+"""Compatibility: plan, run a cell, judge it."""

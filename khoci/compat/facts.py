@@ -1,0 +1,118 @@
+"""What was seen of one cell: facts only, no judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from khoci.vm.guest import Ended
+
+
+@dataclass(frozen=True)
+class PageCounts:
+    """How the consumer uses the pages of a region, by its own /proc/kpageflags."""
+
+    total: int
+    free: int
+
+
+@dataclass(frozen=True)
+class RegionFact:
+    """One preserved region, seen at the jump and again in the consumer.
+
+    Attributes:
+        owner: the component whose memory it is, then what of it: ``reserve_mem khoci-small``.
+        start: guest-physical address in bytes.
+        size: bytes.
+        before: digest of its content at the jump.
+        after: digest in the consumer, after other memory was allocated and written; None if the
+            consumer never came up.
+        pages: None if the consumer could not tell.
+    """
+
+    owner: str
+    start: int
+    size: int
+    before: str
+    after: str | None = None
+    pages: PageCounts | None = None
+
+    @property
+    def component(self) -> str:
+        """The component that owns the region."""
+        return self.owner.split(" ", 1)[0]
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What the producer handed over, decoded from the capture.
+
+    Attributes:
+        version: the root FDT's compatible string.
+        layout: layout of the memory map, and how it was told.
+        components: those present, in the order of the report.
+        blocks: number of preserved blocks.
+        size: bytes they cover.
+        scratch: the scratch areas, ``(start, size)`` each, if they could be read.
+        reserve_mem: names of the regions.
+        luo_number: the live update number, and
+        luo_sessions: the number of sessions, both None without LUO.
+        release: the producer's release as written in kexec-metadata.
+        problems: what is wrong with it, a line each.
+    """
+
+    version: str
+    layout: str
+    components: tuple[str, ...]
+    blocks: int
+    size: int
+    scratch: tuple[tuple[int, int], ...] | None = None
+    reserve_mem: tuple[str, ...] = ()
+    luo_number: int | None = None
+    luo_sessions: int | None = None
+    release: str | None = None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ConsumerFacts:
+    """What the consumer's agent reported.
+
+    Attributes:
+        release: as uname tells it.
+        kho: whether KHO is on.
+        scratch: its scratch areas, ``(start, size)`` each; None if it does not show them.
+        pressure: bytes that were allocated and written.
+    """
+
+    release: str
+    kho: bool
+    scratch: tuple[tuple[int, int], ...] | None = None
+    pressure: int = 0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that a verdict is made from.
+
+    Attributes:
+        scenario: its name.
+        handed: None when no handover reached the consumer's boot parameters.
+        consumer_log: the consumer's kernel log from its first byte.
+        end: how the consumer ended, None if its agent came up and all checks were done.
+        consumer: None if its agent never came up.
+        regions: the preserved regions.
+        misread: blocks that only the other reading of the memory map names.
+        consumer_has: kconfig symbols of the consumer; empty if its configuration is not known.
+        producer_log: the producer's kernel log up to the jump.
+    """
+
+    scenario: str
+    handed: Handed | None
+    consumer_log: str
+    end: Ended | None = None
+    consumer: ConsumerFacts | None = None
+    regions: tuple[RegionFact, ...] = ()
+    misread: tuple[RegionFact, ...] = ()
+    consumer_has: Mapping[str, bool] = field(default_factory=dict)
+    producer_log: str = ""

@@ -1,0 +1,190 @@
+"""Run one cell: boot the producer, stop at the jump, let the consumer run, look at both sides."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from khoci.compat import handed, loglines
+from khoci.compat.facts import ConsumerFacts, Facts, PageCounts, RegionFact
+from khoci.compat.scratch import read_scratch, scratch_array
+from khoci.errors import HarnessError
+from khoci.files import atomic_path, write_atomic
+from khoci.format import capture, handoff
+from khoci.format.errors import DecodeError
+from khoci.format.handover import Handover, decode
+from khoci.format.memory import Recorder
+from khoci.format.ranges import Range
+from khoci.guest.session import Agent, AgentError, hand_over
+from khoci.scenario.base import Scenario
+from khoci.vm.guest import End, Guest, GuestEndedError, start_guest
+from khoci.vm.machine import Machine
+from khoci.vm.ram import GuestRam
+from khoci.vm.symbols import address_of
+
+JUMP = "machine_kexec"
+PRESSURE_PERCENT = 60
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class CellSetup:
+    """All that running a cell takes.
+
+    Attributes:
+        producer: its name, for messages.
+        consumer: its name, for messages.
+        machine: the guest that boots the producer.
+        system_map: the producer's, where the address of the jump is.
+        consumer_cmdline: the consumer's kernel command line.
+        consumer_has: kconfig symbols of the consumer, empty if unknown.
+        scenario: what is preserved.
+        folder: where logs and the capture go.
+        manifest: what the capture says of where it comes from.
+    """
+
+    producer: str
+    consumer: str
+    machine: Machine
+    system_map: Path
+    consumer_cmdline: str
+    consumer_has: dict[str, bool]
+    scenario: Scenario
+    folder: Path
+    manifest: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _AtJump:
+    """What was seen while the producer stood at the jump."""
+
+    handover: Handover | None
+    regions: tuple[RegionFact, ...] = ()
+    misread: tuple[Range, ...] = ()
+
+
+async def observe(setup: CellSetup) -> Facts:
+    """Run the cell.
+
+    Raises:
+        HarnessError: QEMU failed, or the producer did not get to the jump.
+    """
+    async with start_guest(setup.machine, setup.folder / "qemu.log") as guest:
+        try:
+            return await _both_sides(setup, guest)
+        finally:
+            guest_log = guest.console.decode("utf-8", "replace")
+            write_atomic(setup.folder / "console.log", guest_log)
+
+
+async def _both_sides(setup: CellSetup, guest: Guest) -> Facts:
+    at_jump = await _produce(setup, guest)
+    split = len(guest.console)
+    producer_log = guest.console.decode("utf-8", "replace")
+    write_atomic(setup.folder / "producer.log", producer_log)
+    facts = Facts(
+        scenario=setup.scenario.name,
+        handed=handed.summary(at_jump.handover) if at_jump.handover else None,
+        consumer_log="",
+        regions=at_jump.regions,
+        consumer_has=setup.consumer_has,
+        producer_log=producer_log,
+    )
+    try:
+        facts = await _consume(setup, guest, facts, at_jump)
+    except GuestEndedError as error:
+        facts = replace(facts, end=error.ended)
+    log = guest.console[split:].decode("utf-8", "replace")
+    write_atomic(setup.folder / "consumer.log", log)
+    return replace(facts, consumer_log=log)
+
+
+async def _produce(setup: CellSetup, guest: Guest) -> _AtJump:
+    """Bring the producer to the jump and look at it there; then let it go."""
+    jump = address_of(JUMP, setup.system_map)
+    agent = Agent(guest)
+    try:
+        await guest.break_at(jump)
+        await guest.run()
+        await agent.hello()
+        scratch = await read_scratch(agent)
+        await hand_over(agent, setup.consumer_cmdline)
+        await guest.wait_for_break()
+    except AgentError as error:
+        raise HarnessError(f"{setup.producer}: {error}") from None
+    except GuestEndedError as error:
+        raise HarnessError(_did_not_jump(setup, guest, error)) from None
+    at_jump = await asyncio.to_thread(_capture, setup, guest.ram, scratch_array(scratch))
+    await guest.clear_break(jump)
+    await guest.run()
+    return at_jump
+
+
+def _did_not_jump(setup: CellSetup, guest: Guest, error: GuestEndedError) -> str:
+    log = guest.console.decode("utf-8", "replace")
+    line = loglines.find(loglines.PANIC, log) or loglines.last_line(log) or "its console is empty"
+    return f"{setup.producer}: did not get to the jump, {error}: {line}"
+
+
+def _capture(setup: CellSetup, ram: GuestRam, scratch: bytes | None) -> _AtJump:
+    found = handoff.locate(ram)
+    if found is None:
+        return _AtJump(None)
+    recorder = Recorder(ram)
+    try:
+        handover = decode(recorder, found.fdt_addr, scratch=scratch)
+        setup.scenario.fill(ram, handover)
+        gained = handed.misread(recorder, handover)
+    except DecodeError as error:
+        raise HarnessError(f"{setup.producer}: its handover cannot be decoded: {error}") from None
+    manifest = {**setup.manifest, "fdt_addr": found.fdt_addr, "scratch": (scratch or b"").hex()}
+    with atomic_path(setup.folder / "handover.khocap") as path:
+        capture.save(path, recorder.recorded(), manifest)
+    regions = tuple(
+        RegionFact(owner, item.start, item.size, digest(ram, item))
+        for owner, item in handed.regions(handover)
+    )
+    return _AtJump(handover, regions, tuple(gained))
+
+
+async def _consume(setup: CellSetup, guest: Guest, facts: Facts, at_jump: _AtJump) -> Facts:
+    """Wait for the consumer, then see what it made of the preserved memory."""
+    agent = Agent(guest)
+    hello = await agent.hello()
+    pages = await _page_counts(agent, [Range(r.start, r.size) for r in facts.regions])
+    gained = await _page_counts(agent, at_jump.misread)
+    scratch = await read_scratch(agent)
+    pressure = await agent.command("pressure", percent=PRESSURE_PERCENT)
+    regions = [
+        replace(region, pages=count, after=digest(guest.ram, Range(region.start, region.size)))
+        for region, count in zip(facts.regions, pages, strict=True)
+    ]
+    misread = [
+        RegionFact("misread", item.start, item.size, "", pages=count)
+        for item, count in zip(at_jump.misread, gained, strict=True)
+    ]
+    consumer = ConsumerFacts(hello.release, hello.kho, scratch, int(pressure["bytes"]))
+    return replace(facts, consumer=consumer, regions=tuple(regions), misread=tuple(misread))
+
+
+async def _page_counts(agent: Agent, ranges: Sequence[Range]) -> list[PageCounts]:
+    if not ranges:
+        return []
+    answer = await agent.command("pages", ranges=_ranges_text(ranges))
+    return [PageCounts(total=item["pages"], free=item["free"]) for item in answer["ranges"]]
+
+
+def _ranges_text(ranges: Iterable[Range]) -> str:
+    return ",".join(f"{item.start:#x}:{item.size:#x}" for item in ranges)
+
+
+def digest(ram: GuestRam, item: Range) -> str:
+    """SHA-256 of a range of guest memory, as hex."""
+    state = hashlib.sha256()
+    for start in range(item.start, item.end, _CHUNK):
+        state.update(ram.read(start, min(_CHUNK, item.end - start)))
+    return state.hexdigest()

@@ -1,0 +1,132 @@
+"""Matrix files: which kernels, pairs and scenarios a run is made of."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from khoci.config.toml import Table, load
+from khoci.errors import UsageError
+
+PAIRS = ("self", "adjacent", "upgrade", "rollback", "all")
+_SIZES = {"K": 10, "M": 20, "G": 30}
+_SIZE = re.compile(r"(\d+)([KMG])?")
+_PAGE = 4096
+
+
+@dataclass(frozen=True)
+class GuestConfig:
+    """What both sides of every cell run on.
+
+    Attributes:
+        memory: RAM in bytes.
+        cpus: number of virtual CPUs.
+        scratch: value of ``kho_scratch=``; the same on all kernels, so that an old producer
+            leaves enough room for a newer consumer.
+        cmdline: more kernel parameters.
+    """
+
+    memory: int = 1 << 30
+    cpus: int = 1
+    scratch: str = "16M,256M,128M"
+    cmdline: str = "liveupdate=on"
+
+
+@dataclass(frozen=True)
+class MatrixConfig:
+    """One matrix file.
+
+    Attributes:
+        kernels: names as in ``kernels.toml`` (``6.18`` is the newest of that series).
+        pairs: one of ``PAIRS``.
+        scenarios: names of scenarios.
+        guest: the machine.
+    """
+
+    file: Path
+    kernels: tuple[str, ...]
+    pairs: str
+    scenarios: tuple[str, ...]
+    guest: GuestConfig
+
+
+def parse_size(text: str) -> int | None:
+    """Bytes of ``512M``, ``1G``, ``4096``; None if it is no size."""
+    match = _SIZE.fullmatch(text)
+    return int(match[1]) << _SIZES.get(match[2] or "", 0) if match else None
+
+
+def load_matrix(path: Path) -> MatrixConfig:
+    """Read a matrix file.
+
+    Raises:
+        UsageError: the file, a table or a key is wrong; the message says which.
+    """
+    top = load(path)
+    top.only("kernels", "pairs", "scenarios", "guest")
+    pairs = top.string("pairs") or "all"
+    if pairs not in PAIRS:
+        raise top.error(f"key 'pairs' must be one of {', '.join(PAIRS)}, not '{pairs}'")
+    return MatrixConfig(
+        file=path,
+        kernels=_needed(top, "kernels"),
+        pairs=pairs,
+        scenarios=_needed(top, "scenarios"),
+        guest=_guest(top.table("guest")),
+    )
+
+
+def _needed(table: Table, key: str) -> tuple[str, ...]:
+    values = table.strings(key)
+    if not values:
+        raise table.error(f"key '{key}' is missing or empty")
+    return values
+
+
+def _guest(table: Table | None) -> GuestConfig:
+    default = GuestConfig()
+    if table is None:
+        return default
+    table.only("memory", "cpus", "kho_scratch", "cmdline")
+    return GuestConfig(
+        memory=_memory(table, default.memory),
+        cpus=_positive(table, "cpus", default.cpus),
+        scratch=_or(table.string("kho_scratch"), default.scratch),
+        cmdline=_or(table.string("cmdline"), default.cmdline),
+    )
+
+
+def _or(value: str | None, default: str) -> str:
+    return default if value is None else value
+
+
+def _positive(table: Table, key: str, default: int) -> int:
+    value = table.integer(key)
+    if value is not None and value < 1:
+        raise table.error(f"key '{key}' must be at least 1")
+    return default if value is None else value
+
+
+def _memory(table: Table, default: int) -> int:
+    text = table.string("memory")
+    size = default if text is None else parse_size(text)
+    if not size or size % _PAGE or size < 128 << 20:
+        raise table.error(
+            f"key 'memory' must be a size of at least 128M such as '1G', not '{text}'"
+        )
+    return size
+
+
+def find_matrix_file(name: str, folders: tuple[Path, ...]) -> Path:
+    """A matrix file by path, or by name in one of the folders (``releases``: releases.toml).
+
+    Raises:
+        UsageError: there is none.
+    """
+    path = Path(name)
+    candidates = [path, *(folder / f"{path.stem}.toml" for folder in folders)]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise UsageError(f"no matrix file '{name}': looked for {', '.join(map(str, candidates))}")

@@ -1,0 +1,34 @@
+"""Writing files so that nobody ever sees half of one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a path beside ``target`` to write to; rename it to ``target`` if all went well.
+
+    Readers see the old file or the whole new one. On any exception the temporary file is removed.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomic(target: Path, content: bytes | str) -> None:
+    """Write ``content`` to ``target`` by atomic rename."""
+    data = content.encode() if isinstance(content, str) else content
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(data)

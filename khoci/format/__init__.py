@@ -1,0 +1,1 @@
+"""Pure decoders: bytes of guest memory in, frozen values out."""

@@ -1,0 +1,130 @@
+"""Guest memory as the decoders see it: one small protocol, and two implementations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from khoci.format.errors import DecodeError, Place
+from khoci.format.ranges import Range, covers, merge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PAGE_SHIFT = 12
+PAGE_SIZE = 1 << PAGE_SHIFT
+
+
+class Memory(Protocol):
+    """Physical memory of a guest that stands still."""
+
+    @property
+    def ram(self) -> tuple[Range, ...]:
+        """The RAM as `ranges.merge` returns it; sizes in bytes."""
+
+    def read(self, phys: int, size: int) -> bytes:
+        """Exactly ``size`` bytes from ``phys``.
+
+        Raises:
+            DecodeError: not all of them are RAM.
+        """
+
+    def data(self) -> Iterator[Range]:
+        """The extents of RAM that may hold anything but zeros, in ascending order."""
+
+
+def fetch(memory: Memory, phys: int, size: int, place: Place) -> bytes:
+    """Read ``size`` bytes at ``phys`` for the thing at ``place``.
+
+    Raises:
+        DecodeError: naming ``place``, if not all of them are RAM.
+    """
+    if not is_ram(memory, Range(phys, size)):
+        raise place.at(phys).error(f"{size} bytes are not all in RAM")
+    return memory.read(phys, size)
+
+
+def is_ram(memory: Memory, wanted: Range) -> bool:
+    """Whether every byte of ``wanted`` is RAM."""
+    return covers(memory.ram, wanted)
+
+
+def ram_size(memory: Memory) -> int:
+    """Bytes of RAM: the bound of every count that is read from it."""
+    return sum(item.size for item in memory.ram)
+
+
+def ram_end(memory: Memory) -> int:
+    """The first address behind all RAM."""
+    return max((item.end for item in memory.ram), default=0)
+
+
+class Pages:
+    """Sparse memory of a dictionary of pages; RAM in no page reads as zeros."""
+
+    def __init__(
+        self, ram: tuple[Range, ...], pages: Mapping[int, bytes], page_size: int = PAGE_SIZE
+    ) -> None:
+        """Take ``pages`` by aligned physical address, each of ``page_size`` bytes."""
+        self.ram = merge(ram)
+        self.pages = dict(sorted(pages.items()))
+        self.page_size = page_size
+
+    def read(self, phys: int, size: int) -> bytes:
+        """See `Memory.read`."""
+        if size < 0 or not covers(self.ram, Range(phys, size)):
+            message = f"{size} bytes are not all in RAM"
+            raise DecodeError(message, where="memory", address=phys)
+        return b"".join(self._pieces(phys, phys + size))
+
+    def _pieces(self, start: int, end: int) -> Iterator[bytes]:
+        while start < end:
+            offset = start % self.page_size
+            size = min(end - start, self.page_size - offset)
+            page = self.pages.get(start - offset)
+            yield bytes(size) if page is None else page[offset : offset + size]
+            start += size
+
+    def data(self) -> Iterator[Range]:
+        """See `Memory.data`."""
+        yield from merge(Range(address, self.page_size) for address in self.pages)
+
+
+class Recorder:
+    """A memory that remembers which pages were read: what a capture has to keep.
+
+    Wrap the memory for the decoding only: a search of all data reads, and so keeps, everything.
+    """
+
+    def __init__(self, memory: Memory, page_size: int = PAGE_SIZE) -> None:
+        self._memory = memory
+        self._page_size = page_size
+        self._seen: set[int] = set()
+
+    @property
+    def ram(self) -> tuple[Range, ...]:
+        """See `Memory.ram`."""
+        return self._memory.ram
+
+    def read(self, phys: int, size: int) -> bytes:
+        """See `Memory.read`."""
+        content = self._memory.read(phys, size)
+        whole = Range(phys, size).widened(self._page_size)
+        self._seen.update(range(whole.start, whole.end, self._page_size))
+        return content
+
+    def data(self) -> Iterator[Range]:
+        """See `Memory.data`."""
+        return self._memory.data()
+
+    def recorded(self) -> Pages:
+        """Every page of which a byte was read, whole, as a memory of its own."""
+        pages = {address: self._page(address) for address in self._seen}
+        return Pages(self.ram, pages, self._page_size)
+
+    def _page(self, address: int) -> bytes:
+        page = bytearray(self._page_size)
+        for item in self.ram:
+            start, end = max(item.start, address), min(item.end, address + self._page_size)
+            if start < end:
+                page[start - address : end - address] = self._memory.read(start, end - start)
+        return bytes(page)

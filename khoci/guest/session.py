@@ -1,0 +1,72 @@
+"""A conversation with the agent inside a guest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from khoci.errors import HarnessError
+from khoci.guest import protocol
+from khoci.guest.initramfs import CONSUMER_INITRD, CONSUMER_KERNEL
+
+
+class AgentError(HarnessError):
+    """The agent could not do what it was told; the message is its own."""
+
+
+class Line(Protocol):
+    """The serial line to the agent."""
+
+    async def next_line(self) -> str:
+        """The next line from the agent."""
+
+    async def send_line(self, line: str) -> None:
+        """Send one line to the agent."""
+
+
+class Agent:
+    """Sends commands and waits for the answer to each; events in between are left out."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._number = 0
+
+    async def hello(self) -> protocol.Hello:
+        """Wait until the agent is up.
+
+        Raises:
+            ProtocolError: it speaks another version, or something else speaks.
+        """
+        while True:
+            message = protocol.parse_line(await self._line.next_line())
+            if isinstance(message, protocol.Hello):
+                return message
+
+    async def command(self, name: str, **arguments: str | int) -> Mapping[str, Any]:
+        """Send a command; return the fields of its answer.
+
+        Raises:
+            AgentError: the agent refuses, or fails.
+        """
+        self._number += 1
+        await self._line.send_line(protocol.encode_command(self._number, name, **arguments))
+        while True:
+            message = protocol.parse_line(await self._line.next_line())
+            if isinstance(message, protocol.Answer) and message.id == self._number:
+                if not message.ok:
+                    raise AgentError(f"{name}: {message.error}")
+                return message.fields
+
+
+async def hand_over(agent: Agent, cmdline: str) -> None:
+    """Finalize where the kernel has that, load the consumer, and jump.
+
+    Finalizing comes before the load: 6.17 and 6.18 attach the handover to the image only then,
+    and every release that has it allows it then.
+
+    Raises:
+        AgentError: a step failed.
+    """
+    await agent.command("finalize")
+    await agent.command("load", kernel=CONSUMER_KERNEL, initrd=CONSUMER_INITRD, cmdline=cmdline)
+    await agent.command("jump")

@@ -1,0 +1,1 @@
+"""Kernels: where sources come from, their configuration, build and cache."""

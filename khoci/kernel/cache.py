@@ -1,0 +1,212 @@
+"""The cache of built kernels: a folder for each key, that appears when it is complete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from khoci.kernel.fragments import parse_config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+IMAGE, SYSTEM_MAP, CONFIG = "bzImage", "System.map", "config"
+METADATA, LOG = "metadata.json", "build.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A kernel that can be booted.
+
+    ``key`` is a hash of all that decides its bytes, ``release`` what ``uname -r`` says in it.
+    ``system_map`` and ``config`` are None where a ready image came without.
+    """
+
+    name: str
+    key: str
+    arch: str
+    release: str
+    image: Path
+    system_map: Path | None = None
+    config: Path | None = None
+    cmdline: str = ""
+
+    def has(self, symbol: str) -> bool | None:
+        """Whether the config symbol (without ``CONFIG_``) is y or m; None if nobody knows."""
+        if self.config is None:
+            return None
+        return parse_config(self.config.read_text()).get(symbol, "n") in ("y", "m")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing in the cache that could be deleted, for ``khoci kernel gc``."""
+
+    path: Path
+    kind: str
+    name: str
+    size: int
+    used: float
+
+
+def key_of(inputs: Mapping[str, object]) -> str:
+    """The key of a kernel: a hash over the canonical JSON of all that decides its bytes."""
+    canonical = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class Cache:
+    """The folders below the cache: ``downloads``, ``trees``, ``kernels`` and ``failed``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.downloads = root / "downloads"
+        self.trees = root / "trees"
+        self.kernels = root / "kernels"
+        self.failed = root / "failed"
+
+    def folder(self, key: str) -> Path:
+        """Where the kernel with ``key`` lies once it is complete."""
+        return self.kernels / key[:32]
+
+    def has(self, key: str) -> bool:
+        """Whether the kernel with ``key`` is there, complete."""
+        return (self.folder(key) / METADATA).is_file()
+
+    def metadata(self, key: str) -> dict[str, object]:
+        """The metadata of a complete kernel; its folder is marked as used now."""
+        folder = self.folder(key)
+        os.utime(folder)
+        content: dict[str, object] = json.loads((folder / METADATA).read_text())
+        return content
+
+    @contextmanager
+    def locked(self, key: str) -> Iterator[None]:
+        """Hold the key: of two processes that want one kernel, one builds and one waits."""
+        self.kernels.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.kernels / f".{key[:32]}.lock"):
+            yield
+
+    @contextmanager
+    def new_folder(self, key: str) -> Iterator[Path]:
+        """Yield a folder to fill; it becomes the kernel's at the end, if nothing was raised.
+
+        The caller holds the key, so what a killed run left of this kernel is removed first.
+        On an error, metadata and log move to ``failed`` (and replace those of an earlier failure).
+        """
+        self.kernels.mkdir(parents=True, exist_ok=True)
+        for stale in self.kernels.glob(f".{key[:32]}.*/"):
+            shutil.rmtree(stale, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{key[:32]}.", dir=self.kernels))
+        folder.chmod(0o755)
+        try:
+            yield folder
+            folder.replace(self.folder(key))
+        except Exception:
+            self.failed.mkdir(exist_ok=True)
+            shutil.rmtree(self.failed / key[:32], ignore_errors=True)
+            folder.replace(self.failed / key[:32])
+            raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def work_tree(self) -> Iterator[Path]:
+        """A folder for sources and objects, held by a lock and removed at the end in any case."""
+        self.trees.mkdir(parents=True, exist_ok=True)
+        self.remove_stale_trees()
+        folder = self.trees / f"tree-{secrets.token_hex(4)}"
+        lock = _tree_lock(folder)
+        with FileLock(lock):
+            try:
+                folder.mkdir()
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+                lock.unlink(missing_ok=True)
+
+    @contextmanager
+    def work_log(self) -> Iterator[Path]:
+        """A log file for work that leaves nothing behind."""
+        with tempfile.TemporaryDirectory(prefix="khoci-") as folder:
+            yield Path(folder) / LOG
+
+    def remove_stale_trees(self) -> int:
+        """Remove the trees that a killed run left behind; return how many."""
+        return sum(_remove_unheld(tree) for tree in self.trees.glob("tree-*") if tree.is_dir())
+
+    def entries(self) -> list[Entry]:
+        """All that the cache holds: kernels, failed builds, downloads, trees left behind."""
+        found = [_kernel_entry(path, "kernel") for path in _folders(self.kernels)]
+        found += [_kernel_entry(path, "failed build") for path in _folders(self.failed)]
+        found += [
+            Entry(path, "download", path.name, path.stat().st_size, path.stat().st_mtime)
+            for path in sorted(self.downloads.glob("[!.]*"))
+            if path.is_file()
+        ]
+        found += [
+            Entry(tree, "stale tree", tree.name, folder_size(tree), tree.stat().st_mtime)
+            for tree in _folders(self.trees)
+            if not _is_held(tree)
+        ]
+        return found
+
+
+def remove(entry: Entry) -> None:
+    """Delete an entry of the cache: it disappears at once, then its space is freed."""
+    if entry.kind == "stale tree":
+        _remove_unheld(entry.path)
+    elif entry.path.is_dir():
+        doomed = entry.path.with_name(f".{entry.path.name}.gone")
+        entry.path.replace(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+    else:
+        entry.path.unlink(missing_ok=True)
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.glob("[!.]*") if path.is_dir())
+
+
+def _kernel_entry(folder: Path, kind: str) -> Entry:
+    metadata = folder / METADATA
+    name = json.loads(metadata.read_text()).get("name", "") if metadata.is_file() else ""
+    return Entry(folder, kind, name, folder_size(folder), folder.stat().st_mtime)
+
+
+def _tree_lock(tree: Path) -> Path:
+    return tree.with_name(f"{tree.name}.lock")
+
+
+def _is_held(tree: Path) -> bool:
+    try:
+        with FileLock(_tree_lock(tree), timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _remove_unheld(tree: Path) -> bool:
+    lock = _tree_lock(tree)
+    try:
+        with FileLock(lock, timeout=0):
+            shutil.rmtree(tree, ignore_errors=True)
+            lock.unlink(missing_ok=True)
+    except Timeout:
+        return False
+    return True

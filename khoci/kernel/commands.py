@@ -1,0 +1,179 @@
+"""``khoci kernel``: list, build, configure and delete kernels."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from khoci.config.kernels import (
+    DebianImageSource,
+    DebianSource,
+    default_file,
+    load_kernels,
+)
+from khoci.errors import HarnessError, UsageError
+from khoci.kernel import store
+from khoci.kernel.cache import Cache, remove
+from khoci.kernel.configure import request_of
+from khoci.kernel.fragments import applicable, render
+from khoci.kernel.make import OBJECTS, environment
+from khoci.kernel.mirror import deb_name
+from khoci.paths import cache_dir
+from khoci.progress import progress_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from khoci.config.kernels import Kernels, KernelSpec
+    from khoci.kernel.cache import Entry
+
+_DAY_SECONDS = 86400
+
+
+@click.group(short_help="Sources, configuration, build and cache of kernels.")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path),
+    help="Definitions of kernels. [default: matrix/kernels.toml, here or as installed]",
+)
+@click.pass_context
+def kernel(context: click.Context, file: Path | None) -> None:
+    """Get kernels from sources, and look after those that are built."""
+    context.obj = load_kernels(file or default_file())
+
+
+@kernel.command("list")
+@click.pass_obj
+def list_kernels(kernels: Kernels) -> None:
+    """Name all kernels: whether they are built, and where they come from."""
+    width = max(len(name) for name in kernels.names)
+    for name in kernels.names:
+        state, source = _state(kernels.select(name))
+        click.echo(f"{name:<{width}}  {state:<9}  {source}")
+
+
+@kernel.command("build")
+@click.argument("names", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All that the file defines.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Jobs of make. [default: cores]")
+@click.pass_obj
+def build_kernels(
+    kernels: Kernels, names: tuple[str, ...], *, everything: bool, jobs: int | None
+) -> None:
+    """Build kernels that are not built yet, and print where each image is."""
+    if not names and not everything:
+        raise UsageError(f"name a kernel, or --all: there are {', '.join(kernels.names)}")
+    specs = [kernels.select(name) for name in (kernels.names if everything else names)]
+    progress = progress_for()
+    for spec in specs:
+        artifact = store.obtain(spec, progress, jobs=jobs)
+        click.echo(f"{artifact.name}  {artifact.release}  {artifact.image}")
+
+
+@kernel.command("config")
+@click.argument("name")
+@click.option("--fragment", is_flag=True, help="Only what is asked for, as a kconfig fragment.")
+@click.pass_obj
+def show_config(kernels: Kernels, name: str, *, fragment: bool) -> None:
+    """Print the configuration a kernel is built with."""
+    spec = kernels.select(name)
+    if fragment:
+        request = request_of(spec)
+        release = spec.version[:2]
+        asked = request.asked
+        if len(release) == 2:
+            asked = applicable(asked, request.spans, (release[0], release[1]))
+        click.echo(render(asked), nl=False)
+        return
+    if store.is_cached(spec):
+        config = store.obtain(spec).config
+        if config is None:
+            raise UsageError(f"{spec.name}: nobody knows the config of this image")
+        click.echo(config.read_text(), nl=False)
+        return
+    with store.configured(spec, progress_for()) as make:
+        click.echo((make.tree / OBJECTS / ".config").read_text(), nl=False)
+
+
+@kernel.command("shell")
+@click.argument("name")
+@click.argument("command", nargs=-1)
+@click.pass_context
+def shell(context: click.Context, name: str, command: tuple[str, ...]) -> None:
+    """Run a shell (or COMMAND) in a kernel's configured source tree; the tree is removed after."""
+    kernels: Kernels = context.obj
+    with store.configured(kernels.select(name), progress_for()) as make:
+        click.echo(f"build with: {' '.join(make.command())}", err=True)
+        result = subprocess.run(
+            command or (os.environ.get("SHELL", "/bin/sh"),),
+            cwd=make.tree,
+            env=os.environ | environment(os.environ),
+            check=False,
+        )
+    context.exit(result.returncode)
+
+
+@kernel.command("gc")
+@click.option("--older-than", type=click.IntRange(min=0), metavar="DAYS", help="Not used since.")
+@click.option("--keep", multiple=True, metavar="NAME", help="All but these kernels.")
+@click.option("--all", "everything", is_flag=True, help="All of it.")
+@click.pass_obj
+def collect_garbage(
+    kernels: Kernels, older_than: int | None, keep: tuple[str, ...], *, everything: bool
+) -> None:
+    """Show what the cache holds, and delete a part of it.
+
+    Without an option nothing is deleted. Trees that a killed build left behind go with any.
+    """
+    entries = Cache(cache_dir()).entries()
+    if not (everything or keep or older_than is not None):
+        _show(entries)
+        return
+    names = _kept_names(kernels, keep)
+    before = time.time() - (older_than or 0) * _DAY_SECONDS
+    doomed = [
+        entry
+        for entry in entries
+        if entry.kind == "stale tree" or (entry.name not in names and entry.used <= before)
+    ]
+    for entry in doomed:
+        remove(entry)
+    click.echo(f"{len(doomed)} deleted, {_megabytes(doomed)} MB freed in {cache_dir()}")
+
+
+def _state(spec: KernelSpec) -> tuple[str, str]:
+    try:
+        return store.state(spec), store.origin(spec)
+    except HarnessError as error:
+        return "no source", str(error)
+
+
+def _show(entries: Iterable[Entry]) -> None:
+    entries = list(entries)
+    for entry in entries:
+        days = max(0, time.time() - entry.used) / _DAY_SECONDS
+        size = _megabytes([entry])
+        click.echo(f"{size:>6} MB  {days:>4.0f} days  {entry.kind:<12}  {entry.name}")
+    click.echo(f"{_megabytes(entries):>6} MB in {cache_dir()}")
+
+
+def _megabytes(entries: Iterable[Entry]) -> int:
+    return round(sum(entry.size for entry in entries) / 1e6)
+
+
+def _kept_names(kernels: Kernels, keep: Iterable[str]) -> set[str]:
+    """Names of the cache's entries that belong to the kernels to keep."""
+    names = set()
+    for spec in map(kernels.select, keep):
+        names.add(spec.name)
+        for source in spec.sources:
+            if isinstance(source, DebianSource):
+                names.add(deb_name(source.package))
+            elif isinstance(source, DebianImageSource):
+                names.update(deb_name(package) for package in source.packages)
+    return names

@@ -1,0 +1,102 @@
+"""Sources from a git tree of the user's, without touching what is checked out there."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import git
+from git.exc import GitCommandError, InvalidGitRepositoryError, NoSuchPathError
+
+from khoci.errors import HarnessError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from khoci.config.kernels import GitSource
+    from khoci.kernel.unpack import Choice
+
+TREE_VARIABLE = "KHOCI_LINUX_GIT"
+TREE_CONFIG = "khoci.linux"
+
+
+def configured_tree() -> Path | None:
+    """The user's linux.git: ``$KHOCI_LINUX_GIT``, else ``git config khoci.linux``."""
+    named = os.environ.get(TREE_VARIABLE)
+    if not named:
+        try:
+            named = git.Git().config("--get", "--type=path", TREE_CONFIG)
+        except (GitCommandError, git.GitCommandNotFound):
+            return None
+    return Path(named).expanduser()
+
+
+def tree_id(source: GitSource) -> str | None:
+    """The id of the git tree object that ``source`` names, or None where it is not available."""
+    repo = _repo(source)
+    return None if repo is None else _resolve(repo, f"{source.ref}^{{tree}}")
+
+
+@contextmanager
+def checked_out(source: GitSource, folder: Path, chosen: Choice) -> Iterator[None]:
+    """Check ``source`` out at ``folder``, in a detached worktree that is removed at the end.
+
+    Only the chosen files are there.
+
+    Raises:
+        HarnessError: the tree or the commit is not there, or git fails.
+    """
+    repo = _repo(source)
+    commit = repo and _resolve(repo, f"{source.ref}^{{commit}}")
+    if repo is None or commit is None:
+        raise HarnessError(f"git: {source.ref} is not in {source.tree or configured_tree()}")
+    try:
+        repo.git.worktree("add", "--detach", "--no-checkout", str(folder), commit)
+        _populate(folder, chosen)
+        yield
+    except GitCommandError as error:
+        raise HarnessError(f"git: {source.ref} cannot be checked out: {_line(error)}") from error
+    finally:
+        _drop(repo, folder)
+
+
+def _populate(folder: Path, chosen: Choice) -> None:
+    with git.Repo(folder) as tree:
+        tree.git.read_tree("HEAD")
+        names = tree.git.ls_files("-z").split("\0")
+        selected = "\0".join(name for name in names if name and chosen(name))
+        with (folder.parent / "files").open("w+", encoding="utf-8") as listed:
+            listed.write(selected)
+            listed.seek(0)
+            tree.git.checkout_index("-z", "--stdin", istream=listed)
+
+
+def _drop(repo: git.Repo, folder: Path) -> None:
+    try:
+        repo.git.worktree("remove", "--force", "--force", str(folder))
+    except GitCommandError:
+        pass
+    finally:
+        repo.git.worktree("prune")
+        repo.close()
+
+
+def _repo(source: GitSource) -> git.Repo | None:
+    path = source.tree or configured_tree()
+    try:
+        return None if path is None else git.Repo(path)
+    except (InvalidGitRepositoryError, NoSuchPathError):
+        return None
+
+
+def _resolve(repo: git.Repo, name: str) -> str | None:
+    try:
+        return str(repo.git.rev_parse("--verify", "--quiet", "--end-of-options", name))
+    except GitCommandError:
+        return None
+
+
+def _line(error: GitCommandError) -> str:
+    return " ".join(str(error.stderr).split())

@@ -1,0 +1,177 @@
+"""Where the sources of a kernel come from, what identifies them, and how they become a tree."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from khoci.config.kernels import (
+    DebianImageSource,
+    DebianSource,
+    GitSource,
+    ImageSource,
+    TarballSource,
+)
+from khoci.errors import BuildError, HarnessError
+from khoci.kernel.download import NotThereError, UnreachableError, download, verified
+from khoci.kernel.gittree import checked_out, configured_tree, tree_id
+from khoci.kernel.mirror import deb_name, mirrors, pool_path
+from khoci.kernel.unpack import Choice, unpack_deb, unpack_tarball
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from khoci.config.kernels import Package, Source, TreeSource
+    from khoci.progress import Progress
+
+
+def identity(source: TreeSource) -> str | None:
+    """What decides the content of ``source``, found without fetching it.
+
+    None where it is not usable here: no git tree is set up, or it does not have the ref.
+    """
+    match source:
+        case GitSource():
+            return tree_id(source)
+        case DebianSource():
+            return source.package.sha256
+        case TarballSource():
+            return source.sha256
+
+
+def describe(source: Source) -> str:
+    """A few words on where a source is, for lists and messages."""
+    match source:
+        case GitSource():
+            return f"git {source.ref} of {source.tree or configured_tree() or 'no tree set up'}"
+        case DebianSource():
+            return f"{source.package.name} {source.package.version}"
+        case TarballSource():
+            return source.url
+        case ImageSource():
+            return str(source.path)
+        case DebianImageSource():
+            first = source.packages[0]
+            return f"{first.name} {first.version}"
+
+
+def on_disk(source: TreeSource, downloads: Path) -> bool:
+    """Whether nothing has to be fetched for ``source``."""
+    match source:
+        case DebianSource():
+            return (downloads / deb_name(source.package)).is_file()
+        case TarballSource():
+            return source.url.startswith("file:") or _tarball_path(source, downloads).is_file()
+        case GitSource():
+            return True
+
+
+@contextmanager
+def prepared(
+    source: TreeSource, tree: Path, downloads: Path, chosen: Choice, progress: Progress
+) -> Iterator[None]:
+    """Make ``tree`` a source tree for as long as the block runs; it has the chosen files.
+
+    Raises:
+        NotThereError, UnreachableError: it cannot be fetched now; another source may do.
+        HarnessError: what was fetched is wrong or damaged, or the disk is full.
+    """
+    with _filled(source, tree, downloads, chosen, progress):
+        yield
+
+
+def touched_files(patches: Sequence[Path]) -> set[str]:
+    """The files of the tree that patches name, before or after."""
+    names = re.compile(r"^(?:--- a|\+\+\+ b)/([^\t\n]+)|^(?:rename|copy) from (.+)", re.MULTILINE)
+    texts = [patch.read_text(encoding="utf-8", errors="replace") for patch in patches]
+    return {one or other for text in texts for one, other in names.findall(text)}
+
+
+def apply_patches(name: str, patches: Sequence[Path], tree: Path) -> None:
+    """Apply patches in order.
+
+    Raises:
+        BuildError: one does not apply.
+    """
+    outer = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    for patch in patches:
+        result = subprocess.run(
+            ["git", "apply", "--whitespace=nowarn", str(patch.absolute())],
+            cwd=tree,
+            env=outer | {"GIT_CEILING_DIRECTORIES": str(tree.parent)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode != 0:
+            raise BuildError(f"{name}: {patch} does not apply", result.stderr.strip())
+
+
+def fetch_package(package: Package, downloads: Path, progress: Progress) -> Path:
+    """A package of the Debian pool, from the first of this machine's mirrors that has it.
+
+    Raises:
+        NotThereError, UnreachableError: no mirror has it, or none can be reached.
+        HarnessError: the digest is wrong, or the disk is full.
+    """
+    target = downloads / deb_name(package)
+    if verified(target, package.sha256):
+        return target
+    failure: HarnessError | None = None
+    for base in mirrors():
+        try:
+            return download(base + pool_path(package), target, package.sha256, progress)
+        except (NotThereError, UnreachableError) as error:
+            failure = _worse(failure, error)
+    raise failure or NotThereError(f"{target.name} is not on the mirror")
+
+
+def _worse(one: HarnessError | None, other: HarnessError) -> HarnessError:
+    """The failure worth showing: that a mirror cannot be reached, over that it lacks a file."""
+    return one if isinstance(one, UnreachableError) else other
+
+
+def _filled(
+    source: TreeSource, tree: Path, downloads: Path, chosen: Choice, progress: Progress
+) -> AbstractContextManager[None]:
+    if isinstance(source, GitSource):
+        return checked_out(source, tree, chosen)
+    tree.mkdir()
+    if isinstance(source, DebianSource):
+        deb = fetch_package(source.package, downloads, progress)
+        _told(progress, deb, lambda: unpack_deb(deb, tree, chosen))
+    else:
+        tarball = _fetch_tarball(source, downloads, progress)
+        _told(progress, tarball, lambda: unpack_tarball(tarball, tree, chosen))
+    return nullcontext()
+
+
+def _told(progress: Progress, packed: Path, unpack: Callable[[], None]) -> None:
+    progress.start(f"unpacking {packed.name}")
+    try:
+        unpack()
+    finally:
+        progress.done()
+
+
+def _fetch_tarball(source: TarballSource, downloads: Path, progress: Progress) -> Path:
+    parts = urlsplit(source.url)
+    if parts.scheme != "file":
+        return download(source.url, _tarball_path(source, downloads), source.sha256, progress)
+    path = Path(unquote(parts.path))
+    if not path.is_file():
+        raise NotThereError(f"{path}: does not exist")
+    if not verified(path, source.sha256):
+        raise HarnessError(f"{path}: its SHA-256 is not {source.sha256} as the matrix file says")
+    return path
+
+
+def _tarball_path(source: TarballSource, downloads: Path) -> Path:
+    name = unquote(urlsplit(source.url).path.rpartition("/")[2])
+    return downloads / f"{source.sha256[:12]}-{name}"

@@ -1,0 +1,151 @@
+"""Getting kernels: from the cache where they are, else built from the first usable source."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from khoci.config.kernels import DebianImageSource, ImageSource
+from khoci.errors import HarnessError, UsageError
+from khoci.kernel.build import Job, build, inputs_of, work_space
+from khoci.kernel.cache import CONFIG, IMAGE, SYSTEM_MAP, Artifact, Cache, key_of
+from khoci.kernel.configure import request_of
+from khoci.kernel.download import NotThereError, UnreachableError, file_sha256
+from khoci.kernel.images import local_image, package_key, unpack_packages
+from khoci.kernel.source import describe, identity, on_disk
+from khoci.paths import cache_dir
+from khoci.progress import NoProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from khoci.config.kernels import KernelSpec
+    from khoci.kernel.make import Make
+    from khoci.progress import Progress
+
+Usable = Job | ImageSource | DebianImageSource
+
+
+def obtain(
+    spec: KernelSpec,
+    progress: Progress | None = None,
+    cache: Cache | None = None,
+    jobs: int | None = None,
+) -> Artifact:
+    """The kernel, ready to boot.
+
+    What the cache has is returned at once, without network. Otherwise the first usable source is
+    taken; one that cannot be fetched now makes way for the next.
+
+    Raises:
+        BuildError: it cannot be built.
+        HarnessError: none of its sources can be had, or the host fails.
+        UsageError: the kernel's definition is wrong.
+    """
+    cache, progress = cache or Cache(cache_dir()), progress or NoProgress()
+    failure: HarnessError | None = None
+    for usable in _usable(spec):
+        try:
+            return _obtain(spec, usable, cache, progress, jobs)
+        except (NotThereError, UnreachableError) as error:
+            failure = error
+    raise HarnessError(f"{spec.name}: {failure}")
+
+
+def is_cached(spec: KernelSpec, cache: Cache | None = None) -> bool:
+    """Whether ``obtain`` would return at once."""
+    usable = _usable(spec)[0]
+    if isinstance(usable, ImageSource):
+        return usable.path.is_file()
+    return (cache or Cache(cache_dir())).has(_key(usable))
+
+
+def state(spec: KernelSpec, cache: Cache | None = None) -> str:
+    """``built``, ``on disk`` (its source is) or ``to fetch``."""
+    cache = cache or Cache(cache_dir())
+    if is_cached(spec, cache):
+        return "built"
+    usable = _usable(spec)[0]
+    near = isinstance(usable, Job) and on_disk(usable.source, cache.downloads)
+    return "on disk" if near else "to fetch"
+
+
+def origin(spec: KernelSpec) -> str:
+    """Where ``obtain`` would take the kernel from, in a few words."""
+    usable = _usable(spec)[0]
+    return describe(usable.source if isinstance(usable, Job) else usable)
+
+
+@contextmanager
+def configured(
+    spec: KernelSpec,
+    progress: Progress | None = None,
+    cache: Cache | None = None,
+) -> Iterator[Make]:
+    """A patched, configured tree of the kernel to look at and build in; removed at the end.
+
+    Raises:
+        UsageError: the kernel is a ready image.
+        HarnessError, BuildError: as ``obtain``.
+    """
+    cache, progress = cache or Cache(cache_dir()), progress or NoProgress()
+    jobs = [usable for usable in _usable(spec) if isinstance(usable, Job)]
+    if not jobs:
+        raise UsageError(f"{spec.name}: is a ready image, it has no source tree")
+    with cache.work_log() as log, work_space(jobs[0], cache, log, progress) as make:
+        yield make
+
+
+def _usable(spec: KernelSpec) -> list[Usable]:
+    """The sources that can be used here, at least one, those from a tree with their keys."""
+    found: list[Usable] = []
+    for source in spec.sources:
+        if isinstance(source, ImageSource | DebianImageSource):
+            found.append(source)
+        elif (source_id := identity(source)) is not None:
+            request = request_of(spec)
+            patches = [file_sha256(patch) for patch in spec.patches]
+            inputs = inputs_of(spec, source_id, patches, request)
+            found.append(Job(spec, source, request, inputs, key_of(inputs)))
+    if not found:
+        raise HarnessError(
+            f"{spec.name}: none of its sources is usable here: "
+            + ", ".join(describe(source) for source in spec.sources)
+        )
+    return found
+
+
+def _obtain(
+    spec: KernelSpec, usable: Usable, cache: Cache, progress: Progress, jobs: int | None
+) -> Artifact:
+    if isinstance(usable, ImageSource):
+        return local_image(spec, usable)
+    key = _key(usable)
+    if not cache.has(key):
+        with cache.locked(key):
+            if cache.has(key):
+                pass
+            elif isinstance(usable, Job):
+                build(usable, cache, progress, jobs)
+            else:
+                unpack_packages(spec, usable, cache, progress)
+    return _artifact(spec, key, cache)
+
+
+def _key(usable: Job | DebianImageSource) -> str:
+    return usable.key if isinstance(usable, Job) else package_key(usable)
+
+
+def _artifact(spec: KernelSpec, key: str, cache: Cache) -> Artifact:
+    folder = cache.folder(key)
+    present = {name: folder / name for name in (SYSTEM_MAP, CONFIG) if (folder / name).is_file()}
+    return Artifact(
+        name=spec.name,
+        key=key,
+        arch=spec.arch,
+        release=str(cache.metadata(key).get("release", "")),
+        image=folder / IMAGE,
+        system_map=present.get(SYSTEM_MAP),
+        config=present.get(CONFIG),
+        cmdline=spec.cmdline,
+    )

@@ -1,0 +1,113 @@
+"""Unpacking of a kernel source tree: only what a build for a virtual machine can need."""
+
+from __future__ import annotations
+
+import errno
+import lzma
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
+
+from khoci.errors import HarnessError
+from khoci.kernel.deb import package_files
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+LEAN_MB = 450
+FULL_MB = 1900
+OBJECTS_MB = 250
+
+_SKIPPED_DRIVERS = (
+    "accel ata comedi crypto gpib gpu hid hwmon hwtracing i2c iio infiniband input md media "
+    "message misc mmc mtd net nvme phy pinctrl scsi soc spi staging target ufs usb"
+)
+_SKIPPED = frozenset(
+    {"Documentation", "samples", "sound", "rust"}
+    | {f"drivers/{name}" for name in _SKIPPED_DRIVERS.split()}
+)
+_TOOLS = frozenset(["arch", "bpf", "build", "include", "lib", "objtool", "scripts"])
+_NEEDED_NAMES = ("Kconfig", "Makefile", "Kbuild")
+
+Choice = Callable[[str], bool]
+"""Whether to unpack a file, by its path relative to the top of the tree."""
+
+
+def wanted(path: str, srcarch: str) -> bool:
+    """Whether a file of the tree (path relative to its top) can matter to a lean build.
+
+    Kconfig and make files all do: configuration reads those of every driver.
+    """
+    parts = PurePosixPath(path).parts
+    if parts[-1].startswith(_NEEDED_NAMES):
+        return True
+    if parts[0] in _SKIPPED or "/".join(parts[:2]) in _SKIPPED:
+        return False
+    if len(parts) > 2 and parts[0] == "arch":
+        return parts[1] == srcarch
+    return not (len(parts) > 2 and parts[0] == "tools") or parts[1] in _TOOLS
+
+
+def require_space(folder: Path, full_tree: bool, name: str) -> None:
+    """Raise HarnessError unless the disk of ``folder`` has room to unpack and build a kernel."""
+    need = (FULL_MB if full_tree else LEAN_MB) + OBJECTS_MB
+    free = shutil.disk_usage(folder).free // 1_000_000
+    if free < need:
+        raise HarnessError(
+            f"{name}: building needs {need} MB in {folder}, only {free} MB are free; free some "
+            "(khoci kernel gc) or set KHOCI_CACHE to another disk"
+        )
+
+
+def everything(path: str) -> bool:  # noqa: ARG001  (a Choice)
+    """The choice of every file."""
+    return True
+
+
+def lean(srcarch: str, also: Collection[str] = ()) -> Choice:
+    """The choice of what can matter to a lean build, and of the files in ``also``."""
+    return lambda path: wanted(path, srcarch) or path in also
+
+
+def unpack_deb(deb: Path, folder: Path, chosen: Choice) -> None:
+    """Unpack the chosen files of the tree inside a ``linux-source`` package."""
+    with package_files(deb) as files:
+        for member, content in files:
+            if member.name.startswith("./usr/src/") and ".tar." in member.name:
+                _unpack(content, folder, chosen, deb)
+                return
+    raise HarnessError(f"{deb}: holds no packed source tree below usr/src")
+
+
+def unpack_tarball(tarball: Path, folder: Path, chosen: Choice) -> None:
+    """Unpack the chosen files of a tar archive whose one top folder is a tree."""
+    with tarball.open("rb") as file:
+        _unpack(file, folder, chosen, tarball)
+
+
+def _unpack(packed: IO[bytes], folder: Path, chosen: Choice, origin: Path) -> None:
+    try:
+        with tarfile.open(fileobj=packed, mode="r|*") as tar:
+            for member in _members(tar, chosen):
+                tar.extract(member, folder, filter="data")
+    except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
+        raise HarnessError(f"{origin}: is damaged: {error}; delete it and run again") from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise HarnessError(
+                f"the disk is full: {origin.name} does not fit in {folder}"
+            ) from error
+        raise
+    if not (folder / "Makefile").is_file():
+        raise HarnessError(f"{origin}: holds no kernel source tree (no Makefile at its top)")
+
+
+def _members(tar: tarfile.TarFile, chosen: Choice) -> Iterator[tarfile.TarInfo]:
+    """The files to unpack, without the archive's top folder."""
+    for member in tar:
+        top, _, path = member.name.removeprefix("./").partition("/")
+        if top and path and not member.isdir() and chosen(path):
+            hard = member.linkname.removeprefix("./").partition("/")[2]
+            yield member.replace(name=path, linkname=hard if member.islnk() else member.linkname)

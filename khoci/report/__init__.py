@@ -1,0 +1,1 @@
+"""Reports: stored results rendered for people and machines."""

@@ -1,0 +1,90 @@
+"""The result of a cell, as it is stored and reported. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from khoci.verdicts import Verdict
+
+SCHEMA = 1
+"""Raised when a reader of older results would misunderstand new ones; new keys alone do not."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Why a verdict is what it is.
+
+    Attributes:
+        kind: ``log``, ``decode``, ``digest``, ``pages``, ``guest``, ``plan`` or ``harness``.
+        text: the line, or the fact in one sentence.
+    """
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict with its evidence."""
+
+    verdict: Verdict
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One cell, judged.
+
+    Attributes:
+        producer: name of the kernel that handed over.
+        consumer: name of the kernel that kexec started.
+        verdict: the worst of the components'.
+        components: a judgement for each component that was handed over.
+        splats: first lines of warnings and bugs in either log, with the side: ``consumer: ...``.
+        details: what else is known: the decoded handover, keys of kernels, accelerator.
+        reproduce: the command that runs this cell again.
+        files: evidence beside the result, by kind, relative to the run's folder.
+        seconds: how long it took.
+    """
+
+    producer: str
+    consumer: str
+    scenario: str
+    verdict: Verdict
+    components: Mapping[str, Judgement]
+    splats: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    reproduce: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain JSON values."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CellResult:
+        """The reverse of ``to_json``.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not such a result.
+        """
+        if data["schema"] != SCHEMA:
+            raise ValueError(f"schema {data['schema']}, this khoci reads {SCHEMA}")
+        known = {key: value for key, value in data.items() if key != "schema"}
+        components = {name: _judgement(item) for name, item in data["components"].items()}
+        return cls(
+            **{
+                **known,
+                "verdict": Verdict(data["verdict"]),
+                "components": components,
+                "splats": tuple(data["splats"]),
+            }
+        )
+
+
+def _judgement(data: Mapping[str, Any]) -> Judgement:
+    evidence = tuple(Evidence(item["kind"], item["text"]) for item in data["evidence"])
+    return Judgement(Verdict(data["verdict"]), evidence)

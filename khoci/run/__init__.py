@@ -1,0 +1,1 @@
+"""Runs: executors and results on disk."""

@@ -1,0 +1,107 @@
+"""A run on disk: one JSON file a cell, evidence beside it, written so that it can be resumed.
+
+runs/<id>/v6.17.13..v6.18.15..kho-test.json    the result, by atomic rename
+runs/<id>/evidence/<cell>/                     logs of both sides, capture, QEMU's messages
+runs/<id>/meta/run.json                        what was asked for
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from khoci.errors import UsageError
+from khoci.files import write_atomic
+from khoci.results import CellResult
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        return self.path.name
+
+    def evidence(self, cell: str) -> Path:
+        """The folder for a cell's evidence, made if it is not there."""
+        folder = self.path / "evidence" / cell
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def result_file(self, cell: str) -> Path:
+        """Where the result of a cell is."""
+        return self.path / f"{cell}.json"
+
+    def store(self, cell: str, result: CellResult) -> None:
+        """Write a result."""
+        text = json.dumps(result.to_json(), indent=2, ensure_ascii=False)
+        write_atomic(self.result_file(cell), text + "\n")
+
+    def load(self, cell: str) -> CellResult | None:
+        """The stored result of a cell; None if there is none, or not one this khoci can read."""
+        try:
+            data = json.loads(self.result_file(cell).read_text(encoding="utf-8"))
+            return CellResult.from_json(data)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def request(self) -> Mapping[str, Any]:
+        """What was asked for when the run began.
+
+        Raises:
+            UsageError: the folder is not a run.
+        """
+        try:
+            request = json.loads((self.path / "meta" / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise UsageError(f"{self.path}: is not the folder of a run") from None
+        return dict(request)
+
+
+def new_run(parent: Path, request: Mapping[str, Any]) -> RunFolder:
+    """Begin a run; its id is the time in UTC and a few letters that keep it apart."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    folder = RunFolder(parent / f"{stamp}-{secrets.token_hex(2)}")
+    write_atomic(folder.path / "meta" / "run.json", json.dumps(request, indent=2) + "\n")
+    return folder
+
+
+def open_run(parent: Path, run_id: str) -> RunFolder:
+    """A run by id or path.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for path in (Path(run_id), parent / run_id):
+        if (path / "meta" / "run.json").is_file():
+            return RunFolder(path)
+    raise UsageError(f"no run '{run_id}' in {parent}/")
+
+
+def latest_run(parent: Path) -> RunFolder:
+    """The run that began last.
+
+    Raises:
+        UsageError: there is none.
+    """
+    runs = sorted(path.parent.parent for path in parent.glob("*/meta/run.json"))
+    if not runs:
+        raise UsageError(f"there is no run in {parent}/ to resume")
+    return RunFolder(runs[-1])
+
+
+def load_all(folder: RunFolder, cells: Sequence[str]) -> dict[str, CellResult]:
+    """The stored results of those cells that have one."""
+    loaded = {cell: folder.load(cell) for cell in cells}
+    return {cell: result for cell, result in loaded.items() if result is not None}

@@ -1,0 +1,184 @@
+"""Run a matrix: get the kernels, run the cells that have no result yet, store each result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from khoci.compat.cell import Bench, run_cell
+from khoci.compat.cmdline import kernel_cmdline
+from khoci.compat.plan import Cell, cells
+from khoci.config.kernels import Kernels
+from khoci.config.matrix import GuestConfig, MatrixConfig
+from khoci.errors import HarnessError, KhociError, UsageError
+from khoci.guest.build import build_agent
+from khoci.guest.initramfs import consumer_initramfs
+from khoci.guest.session import Agent
+from khoci.kernel.cache import Artifact
+from khoci.kernel.store import obtain
+from khoci.progress import Progress
+from khoci.results import CellResult
+from khoci.run.folder import RunFolder
+from khoci.run.local import run_cells
+from khoci.scenario import select
+from khoci.verdicts import Verdict
+from khoci.vm.accel import working_accelerator
+from khoci.vm.guest import Guest
+from khoci.vm.machine import ACCELERATORS, TCG, Accelerator, Machine
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is made of, all names resolved; the order of kernels is oldest first."""
+
+    kernels: tuple[str, ...]
+    pairs: str
+    scenarios: tuple[str, ...]
+    guest: GuestConfig
+    accelerator: str | None = None
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All cells, in the order of the table."""
+        return cells(self.kernels, self.pairs, self.scenarios)
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """The reverse of ``to_json``.
+
+        Raises:
+            UsageError: it was written by another version of khoci.
+        """
+        try:
+            plan = cls(**data)
+            return replace(
+                plan,
+                kernels=tuple(plan.kernels),
+                scenarios=tuple(plan.scenarios),
+                guest=GuestConfig(**data["guest"]),
+            )
+        except (TypeError, KeyError):
+            raise UsageError("the run was begun by another version of khoci") from None
+
+
+def make_plan(
+    matrix: MatrixConfig,
+    kernels: Kernels,
+    *,
+    names: Sequence[str] = (),
+    scenarios: Sequence[str] = (),
+    pairs: str | None = None,
+    accelerator: str | None = None,
+) -> Plan:
+    """The plan of a matrix file, with what the command line puts in its place.
+
+    Raises:
+        UsageError: a kernel or scenario does not exist.
+    """
+    chosen = {kernels.select(name).name for name in (names or matrix.kernels)}
+    wanted = select(scenarios or matrix.scenarios)
+    return Plan(
+        kernels=tuple(name for name in kernels.names if name in chosen),
+        pairs=pairs or matrix.pairs,
+        scenarios=tuple(scenario.name for scenario in wanted),
+        guest=matrix.guest,
+        accelerator=accelerator,
+    )
+
+
+def remaining(plan: Plan, folder: RunFolder) -> list[Cell]:
+    """The cells without a result; one that ended in an error is run again."""
+    stored = {cell: folder.load(cell.name) for cell in plan.cells}
+    return [
+        cell for cell, result in stored.items() if result is None or result.verdict is Verdict.ERROR
+    ]
+
+
+def prepare(
+    plan: Plan,
+    kernels: Kernels,
+    wanted: Iterable[Cell],
+    cache: Path,
+    progress: Progress,
+    tell: Callable[[KhociError], None],
+) -> Bench:
+    """Get all that the cells need: kernels, agent, accelerator.
+
+    A kernel that cannot be had is told, and makes its cells an ``error``.
+
+    Raises:
+        HarnessError: no kernel at all can be had, or the agent cannot be built.
+    """
+    names = dict.fromkeys(name for cell in wanted for name in (cell.producer, cell.consumer))
+    agent = build_agent(cache)
+    built: dict[str, Artifact] = {}
+    broken: dict[str, str] = {}
+    for name in names:
+        try:
+            built[name] = obtain(kernels.select(name), progress)
+        except HarnessError as error:
+            tell(error)
+            broken[name] = str(error)
+    if broken and not built:
+        raise HarnessError("none of the kernels can be had: there is nothing to run")
+    bench = Bench(
+        kernels=built,
+        broken=broken,
+        scenarios={scenario.name: scenario for scenario in select(plan.scenarios)},
+        guest=plan.guest,
+        accelerator=TCG,
+        agent=agent,
+        cache=cache,
+    )
+    return replace(bench, accelerator=_accelerator(plan, bench))
+
+
+def _accelerator(plan: Plan, bench: Bench) -> Accelerator:
+    if plan.accelerator is not None:
+        return ACCELERATORS[plan.accelerator]
+    kernel = next(iter(bench.kernels.values()), None)
+    scenario = next(iter(bench.scenarios.values()), None)
+    if kernel is None or scenario is None:
+        return TCG
+    machine = Machine(
+        kernel=kernel.image,
+        initrd=consumer_initramfs(bench.agent, bench.cache),
+        cmdline=kernel_cmdline(bench.guest, scenario, kernel.cmdline),
+        memory=bench.guest.memory,
+        cpus=bench.guest.cpus,
+        accelerator=TCG,
+        arch=kernel.arch,
+    )
+    return asyncio.run(working_accelerator(machine, _greeted, bench.cache))
+
+
+async def _greeted(guest: Guest) -> object:
+    return await Agent(guest).hello()
+
+
+def run_matrix(
+    bench: Bench, wanted: Sequence[Cell], folder: RunFolder, jobs: int, progress: Progress
+) -> None:
+    """Run the cells and store each result as it comes in."""
+
+    async def run(cell: Cell) -> CellResult:
+        return await run_cell(bench, cell, folder.evidence(cell.name))
+
+    def done(cell: Cell, result: CellResult) -> None:
+        folder.store(cell.name, result)
+        progress.advance()
+
+    progress.start(
+        f"running {len(wanted)} cells ({bench.accelerator.name}, -j {jobs})", len(wanted)
+    )
+    try:
+        asyncio.run(run_cells(wanted, run, jobs, done))
+    finally:
+        progress.done()

@@ -1,0 +1,1 @@
+"""The virtual machine: QEMU process, accelerator, QMP, gdb stub, guest RAM."""

@@ -1,0 +1,278 @@
+"""A running guest: the QEMU process, its console, its agent line, QMP and the breakpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from qemu.qmp import EventListener, QMPClient, QMPError
+
+from khoci.errors import HarnessError
+from khoci.proc import dying_with_parent
+from khoci.vm import gdb
+from khoci.vm.channel import Channel
+from khoci.vm.machine import Channels, Machine, driven_command
+from khoci.vm.ram import GuestRam
+from khoci.vm.silence import SilenceClock
+
+T = TypeVar("T")
+
+_START_LIMIT = 30.0
+
+
+class End(StrEnum):
+    """How a guest came to its end, or stopped making progress."""
+
+    RESET = "reset"
+    POWEROFF = "poweroff"
+    HALTED = "halted"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The end of a guest, with what showed it."""
+
+    how: End
+    detail: str
+
+
+class GuestEndedError(Exception):
+    """Raised to whoever waits for a guest that ended instead."""
+
+    def __init__(self, ended: Ended) -> None:
+        super().__init__(ended.detail)
+        self.ended = ended
+
+
+_SHUTDOWN_REASONS = {
+    "guest-reset": Ended(End.RESET, "the guest reset the machine"),
+    "guest-panic": Ended(End.RESET, "the guest reported a panic to QEMU"),
+    "guest-shutdown": Ended(End.POWEROFF, "the guest powered the machine off"),
+}
+
+
+class Guest:
+    """One guest under khoci's control; made by ``start_guest``.
+
+    Attributes:
+        ram: its memory, live.
+        console: everything its first serial port has written.
+    """
+
+    def __init__(self, machine: Machine, ram: GuestRam) -> None:
+        self.machine = machine
+        self.ram = ram
+        self.console = bytearray()
+        self._lines: asyncio.Queue[str] = asyncio.Queue()
+        self._partial = b""
+        self._packets = gdb.Packets((), b"")
+        self._stops: asyncio.Queue[str] = asyncio.Queue()
+        self._qmp = QMPClient("khoci")
+        self._events = EventListener(names={"SHUTDOWN"})
+        self._clock = SilenceClock(machine.accelerator.silence)
+        self._end: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+        self._process: asyncio.subprocess.Process | None = None
+        self._console_channel = Channel(self._on_console)
+        self._agent_channel = Channel(self._on_agent)
+        self._gdb_channel = Channel(self._on_gdb)
+        self._watchers: list[asyncio.Task[None]] = []
+
+    @property
+    def ended(self) -> Ended | None:
+        """How the guest ended, or None while it lives."""
+        return self._end.result() if self._end.done() else None
+
+    async def next_line(self) -> str:
+        """The next line of the agent.
+
+        Raises:
+            GuestEndedError: the guest ended, or hangs, before it wrote one.
+        """
+        return await self._unless_ended(self._lines.get())
+
+    async def send_line(self, line: str) -> None:
+        """Send one line to the agent."""
+        self._clock.reset()
+        await self._agent_channel.send(line.encode() + b"\n")
+
+    async def run(self) -> None:
+        """Let the guest run on."""
+        self._clock.reset()
+        await self._gdb_channel.send(b"+" + gdb.encode_packet("c"))
+
+    async def break_at(self, address: int) -> None:
+        """Set the one breakpoint, at virtual ``address``; the guest must be stopped."""
+        await self._gdb_command(gdb.insert_breakpoint(address))
+
+    async def clear_break(self, address: int) -> None:
+        """Remove the breakpoint; the guest must be stopped."""
+        await self._gdb_command(gdb.remove_breakpoint(address))
+
+    async def wait_for_break(self) -> None:
+        """Wait until the guest stops at the breakpoint; its console is complete up to there.
+
+        Raises:
+            GuestEndedError: the guest ended, or hangs, before it got there.
+        """
+        while not gdb.is_stop(await self._unless_ended(self._stops.get())):
+            pass
+        self._console_channel.drain()
+
+    async def registers(self) -> str:
+        """The registers of all CPUs, as QEMU's monitor prints them."""
+        command = {"command-line": "info registers -a"}
+        return str(await self._qmp.execute("human-monitor-command", command))
+
+    async def open(self, log: Path) -> None:
+        """Start the QEMU process, stopped before its first instruction.
+
+        Raises:
+            HarnessError: QEMU is missing, or did not start; its last words are in the message.
+        """
+        self._qmp.register_listener(self._events)
+        qmp, peer = socket.socketpair()
+        try:
+            await self._spawn(peer, log)
+            peer.close()
+            await asyncio.wait_for(self._qmp.connect(qmp), _START_LIMIT)
+        except (QMPError, TimeoutError):
+            raise HarnessError(f"QEMU did not start: {_last_words(log)}") from None
+        finally:
+            peer.close()
+        self._watchers = [
+            asyncio.create_task(self._watch_events()),
+            asyncio.create_task(self._watch_process(log)),
+            asyncio.create_task(self._watch_silence()),
+        ]
+
+    async def close(self) -> None:
+        """End the guest now and free everything it used; may be called more than once."""
+        for task in self._watchers:
+            task.cancel()
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        for channel in (self._console_channel, self._agent_channel, self._gdb_channel):
+            channel.close()
+        with contextlib.suppress(QMPError, OSError, EOFError):
+            await self._qmp.disconnect()
+
+    async def _spawn(self, qmp: socket.socket, log: Path) -> None:
+        ends = (self._console_channel, self._agent_channel, self._gdb_channel)
+        console, agent, stub = (channel.peer.fileno() for channel in ends)
+        channels = Channels(console, agent, qmp.fileno(), stub, self.ram.fd)
+        command = driven_command(self.machine, channels)
+        try:
+            with log.open("wb") as stderr:
+                self._process = await asyncio.create_subprocess_exec(
+                    *dying_with_parent(command),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=stderr,
+                    stderr=stderr,
+                    pass_fds=(console, agent, qmp.fileno(), stub, self.ram.fd),
+                )
+        finally:
+            for channel in ends:
+                channel.close_peer()
+
+    def _on_console(self, data: bytes) -> None:
+        self._clock.reset()
+        self.console += data
+
+    def _on_agent(self, data: bytes) -> None:
+        self._clock.reset()
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        for line in lines:
+            self._lines.put_nowait(line.decode("utf-8", "replace").rstrip("\r"))
+
+    def _on_gdb(self, data: bytes) -> None:
+        self._packets = gdb.split_packets(self._packets.rest + data)
+        for payload in self._packets.payloads:
+            self._stops.put_nowait(payload)
+
+    async def _gdb_command(self, payload: str) -> None:
+        await self._gdb_channel.send(b"+" + gdb.encode_packet(payload))
+        answer = await self._unless_ended(self._stops.get())
+        if answer != "OK":
+            raise HarnessError(f"QEMU's gdb stub answered {answer!r} to {payload!r}")
+
+    async def _unless_ended(self, waiting: Awaitable[T]) -> T:
+        task = asyncio.ensure_future(waiting)
+        both: tuple[asyncio.Future[Any], ...] = (task, self._end)
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise GuestEndedError(self._end.result())
+        finally:
+            task.cancel()
+
+    def _set_end(self, ended: Ended) -> None:
+        if not self._end.done():
+            self._console_channel.drain()
+            self._agent_channel.drain()
+            self._end.set_result(ended)
+
+    async def _watch_events(self) -> None:
+        async for event in self._events:
+            data: Any = event.get("data", {})
+            reason = data.get("reason", "")
+            if reason in _SHUTDOWN_REASONS:
+                self._set_end(_SHUTDOWN_REASONS[reason])
+
+    async def _watch_process(self, log: Path) -> None:
+        assert self._process is not None
+        status = await self._process.wait()
+        if not self._end.done():
+            words = _last_words(log)
+            self._end.set_exception(HarnessError(f"QEMU ended with status {status}: {words}"))
+
+    async def _watch_silence(self) -> None:
+        assert self._process is not None
+        while True:
+            await asyncio.sleep(self._clock.poll)
+            if self._clock.quiet and _dead(await self.registers()):
+                self._set_end(Ended(End.HALTED, "all CPUs are halted with interrupts off"))
+            elif self._clock.expired(self._process.pid):
+                self._set_end(Ended(End.SILENT, self._clock.describe(self._process.pid)))
+
+
+@asynccontextmanager
+async def start_guest(machine: Machine, log: Path) -> AsyncIterator[Guest]:
+    """Run a guest for the length of a ``with`` block; it never outlives the block, nor khoci.
+
+    Args:
+        machine: what to start.
+        log: where QEMU's own messages go.
+    """
+    ram = GuestRam.create(machine.memory)
+    guest = Guest(machine, ram)
+    try:
+        await guest.open(log)
+        yield guest
+    finally:
+        await guest.close()
+        ram.close()
+
+
+def _dead(registers: str) -> bool:
+    """Whether every CPU is halted with interrupts off: nothing can wake it but an NMI."""
+    flags = [int(word[4:], 16) for word in registers.split() if word.startswith("EFL=")]
+    flags += [int(word[4:], 16) for word in registers.split() if word.startswith("RFL=")]
+    halted = registers.count("HLT=1")
+    return bool(flags) and halted == len(flags) and not any(flag & 0x200 for flag in flags)
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines() if log.is_file() else []
+    return lines[-1].strip() if lines else "it said nothing"

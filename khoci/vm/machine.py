@@ -1,0 +1,126 @@
+"""What machine a guest is, and the QEMU command line for it. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from khoci.vm.ram import LOW_LIMIT
+
+QEMU = {"x86_64": "qemu-system-x86_64"}
+CONSOLE = {"x86_64": "ttyS0"}
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """How guest code is run, and what that means for time limits.
+
+    Attributes:
+        name: QEMU's word for it.
+        cpu: the CPU model that works with it.
+        silence: seconds of guest CPU time without a sign of life after which a guest hangs.
+    """
+
+    name: str
+    cpu: str
+    silence: float
+
+
+TCG = Accelerator("tcg", "max", 20.0)
+KVM = Accelerator("kvm", "host", 5.0)
+ACCELERATORS = {accelerator.name: accelerator for accelerator in (TCG, KVM)}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One guest as it is started.
+
+    Attributes:
+        kernel: the image that QEMU loads (bzImage).
+        initrd: its initramfs.
+        cmdline: its kernel command line.
+        memory: RAM in bytes.
+        cpus: number of virtual CPUs.
+    """
+
+    kernel: Path
+    initrd: Path
+    cmdline: str
+    memory: int
+    cpus: int
+    accelerator: Accelerator
+    arch: str = "x86_64"
+
+
+@dataclass(frozen=True)
+class Channels:
+    """File descriptors that the QEMU process inherits: sockets, and the RAM file."""
+
+    console: int
+    agent: int
+    qmp: int
+    gdb: int
+    ram: int
+
+
+def _common(machine: Machine) -> list[str]:
+    return [
+        QEMU[machine.arch],
+        *("-nodefaults", "-no-user-config", "-display", "none"),
+        *("-machine", f"pc,max-ram-below-4g={LOW_LIMIT:#x},memory-backend=ram"),
+        *("-accel", machine.accelerator.name, "-cpu", machine.accelerator.cpu),
+        *("-smp", str(machine.cpus), "-m", f"{machine.memory >> 20}M"),
+        *("-kernel", str(machine.kernel), "-initrd", str(machine.initrd)),
+        *("-append", machine.cmdline),
+    ]
+
+
+def driven_command(machine: Machine, channels: Channels) -> list[str]:
+    """The command khoci runs: stopped at the start, every channel on an inherited descriptor.
+
+    A guest that resets or powers off stays paused, so that its memory can still be read.
+    """
+    sockets = {
+        "console": channels.console,
+        "agent": channels.agent,
+        "qmp": channels.qmp,
+        "gdb": channels.gdb,
+    }
+    return [
+        *_common(machine),
+        *(
+            "-object",
+            f"memory-backend-file,id=ram,size={machine.memory},share=on,"
+            f"mem-path=/proc/self/fd/{channels.ram}",
+        ),
+        *(
+            word
+            for name, fd in sockets.items()
+            for word in ("-chardev", f"socket,id={name},fd={fd}")
+        ),
+        *("-serial", "chardev:console", "-serial", "chardev:agent"),
+        *("-mon", "chardev=qmp,mode=control", "-gdb", "chardev:gdb"),
+        *("-action", "reboot=shutdown,shutdown=pause", "-S"),
+    ]
+
+
+def bare_command(machine: Machine) -> list[str]:
+    """The same guest without khoci: kernel log on the terminal, the agent at a Unix socket."""
+    return _for_a_person(machine, "unix:khoci-agent.sock,server=on,wait=off", [])
+
+
+def interactive_command(machine: Machine, agent: int) -> list[str]:
+    """The same guest on the terminal, its agent on the inherited socket ``agent``."""
+    return _for_a_person(machine, "chardev:agent", ["-chardev", f"socket,id=agent,fd={agent}"])
+
+
+def _for_a_person(machine: Machine, agent: str, more: list[str]) -> list[str]:
+    ram = f"memory-backend-memfd,id=ram,size={machine.memory},share=on"
+    serial = ["-serial", "mon:stdio", "-serial", agent]
+    return [*_common(machine), "-object", ram, *more, *serial, "-no-reboot"]
+
+
+def shell_line(command: list[str]) -> str:
+    """A command as one line that can be pasted into a shell."""
+    return shlex.join(command)

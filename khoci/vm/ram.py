@@ -1,0 +1,123 @@
+"""Guest RAM as a file that QEMU and khoci share."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from khoci.errors import HarnessError
+from khoci.format.errors import DecodeError
+from khoci.format.ranges import Range
+
+LOW_LIMIT = 0x8000_0000
+"""RAM above this size continues at 4 GiB; the machine is started with this as its split."""
+
+HIGH_BASE = 0x1_0000_0000
+
+
+def layout(size: int) -> tuple[Range, ...]:
+    """Guest-physical ranges of ``size`` bytes of RAM, in the order of the RAM file."""
+    if size <= LOW_LIMIT:
+        return (Range(0, size),)
+    return (Range(0, LOW_LIMIT), Range(HIGH_BASE, size - LOW_LIMIT))
+
+
+@dataclass(frozen=True)
+class GuestRam:
+    """Reads and writes guest-physical memory through the RAM file.
+
+    It is a ``khoci.format.memory.Memory``. The file is an anonymous one (memfd): nothing is left
+    behind whatever happens, and it does not depend on the size of any mounted tmpfs.
+    """
+
+    fd: int
+    size: int
+    ram: tuple[Range, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ram", layout(self.size))
+
+    @classmethod
+    def create(cls, size: int) -> GuestRam:
+        """Make a RAM file of ``size`` bytes; close it with ``close``."""
+        _check_memory(size)
+        fd = os.memfd_create("khoci-ram", os.MFD_CLOEXEC)
+        try:
+            os.ftruncate(fd, size)
+        except OSError as error:
+            os.close(fd)
+            raise HarnessError(
+                f"cannot make {size >> 20} MiB of guest RAM: {error.strerror}"
+            ) from None
+        return cls(fd, size)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        os.close(self.fd)
+
+    def read(self, phys: int, size: int) -> bytes:
+        """``size`` bytes at guest-physical ``phys``; DecodeError outside RAM."""
+        data = os.pread(self.fd, size, self._offset(phys, size))
+        if len(data) != size:
+            raise DecodeError("short read of guest RAM", where="RAM", address=phys)
+        return data
+
+    def write(self, phys: int, data: bytes) -> None:
+        """Write ``data`` at guest-physical ``phys``; DecodeError outside RAM."""
+        offset = self._offset(phys, len(data))
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self.fd, view, offset)
+            view, offset = view[written:], offset + written
+
+    def data(self) -> Iterator[Range]:
+        """The guest-physical extents that were ever touched, holes left out."""
+        start = 0
+        for extent in self.ram:
+            for begin, end in _extents(self.fd, start, start + extent.size):
+                yield Range(extent.start + begin - start, end - begin)
+            start += extent.size
+
+    def _offset(self, phys: int, size: int) -> int:
+        base = 0
+        for extent in self.ram:
+            if extent.start <= phys and phys + size <= extent.start + extent.size:
+                return base + phys - extent.start
+            base += extent.size
+        raise DecodeError(f"{size} bytes are outside of RAM", where="RAM", address=phys)
+
+
+def _extents(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
+    position = start
+    while position < end:
+        try:
+            begin = os.lseek(fd, position, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return
+            raise
+        if begin >= end:
+            return
+        position = min(os.lseek(fd, begin, os.SEEK_HOLE), end)
+        yield begin, position
+
+
+def _check_memory(size: int) -> None:
+    available = _available_memory()
+    if available is not None and available < size // 2:
+        raise HarnessError(
+            f"not enough free memory for a guest of {size >> 20} MiB: {available >> 20} MiB are "
+            "available; use fewer jobs (-j) or a smaller [guest] memory"
+        )
+
+
+def _available_memory() -> int | None:
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:  # noqa: PTH123
+            fields = dict(line.split(":", 1) for line in lines)
+    except OSError:
+        return None
+    value = fields.get("MemAvailable")
+    return int(value.split()[0]) * 1024 if value else None

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from khoci.format import bitmaps
+from khoci.format.bitmaps import Layout
+from khoci.format.blocks import Block, Run, expand
+from khoci.format.errors import DecodeError, Place
+from khoci.format.memory import Pages
+from khoci.format.ranges import Range
+from tests.format import encoders
+from tests.format.encoders import GIB, MIB, Image
+from tests.format.strategies import block_sets
+
+MAP = Place("root/preserved-memory-map")
+LARGE = (Range(0, 8 * GIB),)
+
+
+def decoded(image: Image, first: int, layout: Layout, page_shift: int = 12) -> tuple[Block, ...]:
+    memory = image.memory()
+    found = bitmaps.entries(memory, first, MAP, page_shift)
+    return expand(bitmaps.listing(memory, found, layout, MAP, page_shift))
+
+
+@pytest.mark.parametrize(
+    ("block", "layout", "phys_start", "byte", "bit"),
+    [
+        (Block(0x12345000, 0), Layout.A, 0x12000000, 104, 837),
+        (Block(0x12345000, 0), Layout.B, 0x10000000, 1128, 9029),
+        (Block(0x40000000, 9), Layout.A, 0, 64, 512),
+        (Block(0x40000000, 9), Layout.B, 0, 64, 512),
+        (Block(0x100400000, 10), Layout.A, 0, 128, 1025),
+        (Block(0x100400000, 10), Layout.B, 0, 128, 1025),
+    ],
+)
+def test_worked_values(
+    block: Block, layout: Layout, phys_start: int, byte: int, bit: int
+) -> None:
+    image = Image(LARGE)
+    bitmap = image.alloc()
+    image.write(bitmap + byte, bytes([1 << bit % 8]))
+    first = encoders.chunks(image, [(block.order, [(phys_start, bitmap)])])
+    assert byte == bit // 8
+    assert decoded(image, first, layout) == (block,)
+    written = Image(LARGE)
+    again = encoders.bitmap_map(written, [block], layout)
+    (entry,) = bitmaps.entries(written.memory(), again, MAP)
+    assert (entry.order, entry.phys_start) == (block.order, phys_start)
+
+
+def test_coverage_of_a_bitmap() -> None:
+    assert Layout.A.coverage(0) == 16 * MIB
+    assert Layout.B.coverage(3) == 1024 * MIB
+    assert Layout.A.coverage(0, 16) == 256 * MIB
+    assert Layout.B.coverage(0, 16) == 32 * GIB
+
+
+@settings(max_examples=60, deadline=None)
+@given(block_sets(), st.sampled_from(Layout))
+def test_round_trip(blocks: tuple[Block, ...], layout: Layout) -> None:
+    image = Image()
+    first = encoders.bitmap_map(image, blocks, layout, b"\xa5")
+    assert decoded(image, first, layout) == blocks
+
+
+@settings(max_examples=20, deadline=None)
+@given(block_sets(page_shift=16), st.sampled_from(Layout))
+def test_round_trip_of_large_pages(blocks: tuple[Block, ...], layout: Layout) -> None:
+    image = Image(page_size=1 << 16)
+    first = encoders.bitmap_map(image, blocks, layout, page_shift=16)
+    assert decoded(image, first, layout, 16) == blocks
+
+
+def test_adjacent_blocks_are_one_run() -> None:
+    image = Image()
+    first = encoders.bitmap_map(image, [Block(n << 12, 0) for n in range(64)], Layout.B)
+    memory = image.memory()
+    found = bitmaps.entries(memory, first, MAP)
+    assert bitmaps.listing(memory, found, Layout.B, MAP) == (Run(0, 0, 64),)
+
+
+def test_partly_filled_and_empty_chunks_are_normal() -> None:
+    image = Image((Range(0, 64 * GIB),))
+    entries = [(n * 128 * MIB, image.put(b"\x01", 4096)) for n in range(300)]
+    first = encoders.chunks(image, [(0, entries), (1, []), (2, [(0, image.put(b"\0"))])])
+    assert decoded(image, first, Layout.B) == tuple(Block(n * 128 * MIB, 0) for n in range(300))
+
+
+def test_no_chunk_is_an_empty_map() -> None:
+    assert bitmaps.entries(Image().memory(), 0, MAP) == ()
+
+
+def chunk(following: int, order: int, count: int, *entries: tuple[int, int]) -> bytes:
+    body = b"".join(struct.pack("<QQ", *entry) for entry in entries)
+    return struct.pack("<QII", following, order, count) + body
+
+
+AT = 0x10_0000
+
+
+@pytest.mark.parametrize(
+    ("page", "where", "message"),
+    [
+        (chunk(AT, 0, 0), "chunk[1]", "cycle"),
+        (chunk(AT + 8, 0, 0), "chunk[1]", "not page aligned"),
+        (chunk(GIB, 0, 0), "chunk[1]", "not all in RAM"),
+        (chunk(2**64 - 4096, 0, 0), "chunk[1]", "not all in RAM"),
+        (chunk(0, 0, 256), "chunk[0]", "256 entries, a chunk holds 255"),
+        (chunk(0, 0, 2**32 - 1), "chunk[0]", "4294967295 entries"),
+        (chunk(0, 53, 0), "chunk[0]", "order 53"),
+        (chunk(0, 2**32 - 1, 0), "chunk[0]", "order 4294967295"),
+        (chunk(0, 0, 1, (4096, 0x2000)), "chunk[0]/entry[0]", "order 0 cannot start at 0x1000"),
+        (chunk(0, 0, 1, (GIB, 0x2000)), "chunk[0]/entry[0]", "cannot start at"),
+        (chunk(0, 0, 1, (0, 0)), "chunk[0]/entry[0]", "a bitmap cannot be at 0x0"),
+        (chunk(0, 0, 1, (0, 0x2100)), "chunk[0]/entry[0]", "a bitmap cannot be at 0x2100"),
+        (chunk(0, 0, 2, (0, 0x2000), (16 * MIB, 0x2000)), "chunk[0]/entry[1]", "listed twice"),
+    ],
+)
+def test_hostile_chunks(page: bytes, where: str, message: str) -> None:
+    image = Image()
+    image.write(AT, page)
+    with pytest.raises(DecodeError, match=message) as caught:
+        bitmaps.entries(image.memory(), AT, MAP)
+    assert caught.value.where == f"{MAP.where}/{where}"
+    assert caught.value.address is not None
+
+
+def test_a_long_cycle_ends() -> None:
+    image = Image()
+    for n in range(300):
+        image.write(AT + n * 4096, chunk(AT + (n + 1) % 300 * 4096, 0, 0))
+    with pytest.raises(DecodeError, match=r"chunk\[300\].* cycle"):
+        bitmaps.entries(image.memory(), AT, MAP)
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_bitmap_outside_ram(layout: Layout) -> None:
+    image = Image()
+    image.write(AT, chunk(0, 0, 1, (0, GIB)))
+    found = bitmaps.entries(image.memory(), AT, MAP)
+    with pytest.raises(DecodeError, match="not all in RAM"):
+        bitmaps.listing(image.memory(), found, layout, MAP)
+
+
+def test_more_blocks_than_pages() -> None:
+    page = b"\xff" * 4096
+    ram = (Range(0, 2 * MIB),)
+    memory = Pages(ram, {0x1000: chunk(0, 0, 1, (0, 0x2000)).ljust(4096, b"\0"), 0x2000: page})
+    found = bitmaps.entries(memory, 0x1000, MAP)
+    with pytest.raises(DecodeError, match=r"more blocks than RAM has pages \(512\)"):
+        bitmaps.listing(memory, found, Layout.B, MAP)
