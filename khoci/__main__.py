@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
 import click
 
-from khoci.errors import EXIT_INTERRUPTED, EXIT_USAGE, KhociError
+from khoci.errors import EXIT_HARNESS, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, KhociError
 
 
 def main() -> None:
@@ -24,15 +25,30 @@ def _exit_code() -> int:
     except click.ClickException as error:
         error.show()
         return EXIT_USAGE
-    except KhociError as error:
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("khoci: interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        if os.environ.get("KHOCI_DEBUG"):
+            raise
+        return _failed(error)
+    return status if isinstance(status, int) else EXIT_OK
+
+
+def _failed(error: Exception) -> int:
+    """Say what failed in one line; return the exit code."""
+    if isinstance(error, KhociError):
         click.echo(f"khoci: {error}", err=True)
         if error.detail:
             click.echo(error.detail, err=True)
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("khoci: interrupted", err=True)
-        return EXIT_INTERRUPTED
-    return status if isinstance(status, int) else 0
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"khoci: {where}{error.strerror or error}", err=True)
+    else:
+        what = f"{type(error).__name__}: {error}"
+        click.echo(f"khoci: internal error, KHOCI_DEBUG=1 shows more: {what}", err=True)
+    return EXIT_HARNESS
 
 
 if __name__ == "__main__":

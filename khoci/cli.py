@@ -34,7 +34,7 @@ from khoci.run.folder import (
     new_run,
     open_run,
 )
-from khoci.run.matrix import Plan, make_plan, prepare, remaining, run_matrix
+from khoci.run.matrix import Plan, check_host, make_plan, prepare, remaining, run_matrix
 from khoci.scenario import scenarios
 from khoci.verdicts import Verdict
 from khoci.vm.interactive import run_interactive
@@ -156,6 +156,7 @@ def run_command(
         plan = make_plan(
             config, known, names=kernels, scenarios=scenarios, pairs=pairs, accelerator=accel
         )
+        check_host(plan, known)
         folder = new_run(RUNS, {"matrix": str(config.file), "plan": plan.to_json()})
     _run(plan, known, folder, jobs)
     results = list(load_all(folder, [cell.name for cell in plan.cells]).values())

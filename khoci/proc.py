@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from khoci.errors import HarnessError
 
+PARENT_DEATH = "setpriv"
+"""Of util-linux: its parent-death signal survives its exec."""
+
 
 def require_tool(name: str) -> str:
     """The path of a program.
@@ -21,8 +24,6 @@ def require_tool(name: str) -> str:
 
 
 def dying_with_parent(command: Sequence[str]) -> list[str]:
-    """The same command, killed by the kernel when khoci dies, by SIGKILL too.
-
-    util-linux's setpriv sets the parent-death signal, which survives its exec.
-    """
-    return [require_tool("setpriv"), "--pdeathsig", "KILL", require_tool(command[0]), *command[1:]]
+    """The same command, killed by the kernel when khoci dies, by SIGKILL too."""
+    guard = (require_tool(PARENT_DEATH), "--pdeathsig", "KILL")
+    return [*guard, require_tool(command[0]), *command[1:]]

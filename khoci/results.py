@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from khoci.verdicts import Verdict
@@ -73,8 +73,9 @@ class CellResult:
         """
         if data["schema"] != SCHEMA:
             raise ValueError(f"schema {data['schema']}, this khoci reads {SCHEMA}")
-        known = {key: value for key, value in data.items() if key != "schema"}
-        components = {name: _judgement(item) for name, item in data["components"].items()}
+        names = {item.name for item in fields(cls)}
+        known = {key: value for key, value in data.items() if key in names}
+        components = {name: _judgement(item) for name, item in dict(data["components"]).items()}
         return cls(
             **{
                 **known,

@@ -30,7 +30,7 @@ LUO_REFUSED = re.compile(
 )
 PANIC = re.compile(r"Kernel panic - not syncing|PANIC: (early exception|double fault)")
 SPLAT = re.compile(
-    r"(?<!\w)WARNING: (CPU: |.*:\d+ at )|------------\[ cut here \]|BUG: |Oops: |Oops\[|KASAN: "
+    r"(?<!\w)WARNING: (CPU: |at |.*:\d+ at )|kernel BUG at |BUG: |Oops: |Oops\[|KASAN: "
     r"|rcu: INFO: .*stall|UBSAN: |INFO: task .* blocked|general protection fault"
 )
 
@@ -44,7 +44,7 @@ def revival_refused(name: str) -> re.Pattern[str]:
     """The lines that say that the reserved region ``name`` was not taken over, and why."""
     label = re.escape(name)
     return re.compile(
-        rf"FDT 'memblock' (has no child '{label}'|is incompatible)"
+        rf"FDT 'memblock' (has no child '{label}'|is incompatible|from KHO: )"
         rf"|Node '{label}' is incompatible|KHO reserve-mem '{label}' has wrong"
     )
 

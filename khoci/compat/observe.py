@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from khoci.compat import handed, loglines
 from khoci.compat.facts import ConsumerFacts, Facts, PageCounts, RegionFact
@@ -21,7 +22,7 @@ from khoci.format.memory import Recorder
 from khoci.format.ranges import Range
 from khoci.guest.session import Agent, AgentError, hand_over
 from khoci.scenario.base import Scenario
-from khoci.vm.guest import End, Guest, GuestEndedError, start_guest
+from khoci.vm.guest import Guest, GuestEndedError, start_guest
 from khoci.vm.machine import Machine
 from khoci.vm.ram import GuestRam
 from khoci.vm.symbols import address_of
@@ -29,6 +30,8 @@ from khoci.vm.symbols import address_of
 JUMP = "machine_kexec"
 PRESSURE_PERCENT = 60
 _CHUNK = 1 << 20
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ async def _both_sides(setup: CellSetup, guest: Guest) -> Facts:
         producer_log=producer_log,
     )
     try:
-        facts = await _consume(setup, guest, facts, at_jump)
+        facts = await _consume(guest, facts, at_jump)
     except GuestEndedError as error:
         facts = replace(facts, end=error.ended)
     log = guest.console[split:].decode("utf-8", "replace")
@@ -118,10 +121,20 @@ async def _produce(setup: CellSetup, guest: Guest) -> _AtJump:
         raise HarnessError(f"{setup.producer}: {error}") from None
     except GuestEndedError as error:
         raise HarnessError(_did_not_jump(setup, guest, error)) from None
-    at_jump = await asyncio.to_thread(_capture, setup, guest.ram, scratch_array(scratch))
+    at_jump = await _in_thread(partial(_capture, setup, guest.ram, scratch_array(scratch)))
     await guest.clear_break(jump)
     await guest.run()
     return at_jump
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Run ``work`` beside the event loop; never return while it still uses the guest's memory."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def _did_not_jump(setup: CellSetup, guest: Guest, error: GuestEndedError) -> str:
@@ -151,7 +164,7 @@ def _capture(setup: CellSetup, ram: GuestRam, scratch: bytes | None) -> _AtJump:
     return _AtJump(handover, regions, tuple(gained))
 
 
-async def _consume(setup: CellSetup, guest: Guest, facts: Facts, at_jump: _AtJump) -> Facts:
+async def _consume(guest: Guest, facts: Facts, at_jump: _AtJump) -> Facts:
     """Wait for the consumer, then see what it made of the preserved memory."""
     agent = Agent(guest)
     hello = await agent.hello()

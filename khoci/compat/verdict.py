@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from khoci.compat import loglines
-from khoci.compat.facts import Facts, RegionFact
+from khoci.compat.facts import Facts, Handed, RegionFact
 from khoci.results import Evidence, Judgement
 from khoci.verdicts import Verdict, worst
 from khoci.vm.guest import End
 
 _PAGE = 4096
+_UNDECODED = "khoci could not decode what was handed over, so nothing was compared"
 _KEPT = ("root", "reserve_mem")
 """Owners whose memory the consumer keeps as it is until user space asks for it."""
 
@@ -82,6 +83,12 @@ def _root(facts: Facts) -> Judgement:
     return Judgement(content.verdict, (Evidence("log", found), *content.evidence))
 
 
+def _handed(facts: Facts) -> Handed:
+    if facts.handed is None:
+        raise ValueError("nothing was handed over: there is no component to judge")
+    return facts.handed
+
+
 def _not_taken(facts: Facts) -> Judgement | None:
     """The verdict of every other component when the root was not taken over, else None."""
     root = _root(facts)
@@ -121,7 +128,7 @@ def _scratch(facts: Facts) -> Judgement:
     dead = death(facts)
     if dead:
         return dead
-    before = facts.handed.scratch if facts.handed else None
+    before = _handed(facts).scratch
     after = facts.consumer.scratch if facts.consumer else None
     if before is None or after is None:
         return _because(Verdict.ACCEPTED, "guest", "the consumer does not show its scratch areas")
@@ -132,8 +139,9 @@ def _scratch(facts: Facts) -> Judgement:
 
 
 def _reserve_mem(facts: Facts) -> Judgement:
-    assert facts.handed is not None
-    regions = [_reserved_region(facts, name) for name in facts.handed.reserve_mem]
+    regions = [_reserved_region(facts, name) for name in _handed(facts).reserve_mem]
+    if not regions:
+        return _unread(facts)
     verdict = worst(region.verdict for region in regions)
     return Judgement(verdict, tuple(item for region in regions for item in region.evidence))
 
@@ -174,7 +182,6 @@ def _kho_test(facts: Facts) -> Judgement:
 
 
 def _luo(facts: Facts) -> Judgement:
-    assert facts.handed is not None
     refused = loglines.find(loglines.LUO_REFUSED, facts.consumer_log)
     dead = death(facts)
     if dead:
@@ -186,7 +193,9 @@ def _luo(facts: Facts) -> Judgement:
     line = loglines.find(loglines.LUO_RETRIEVED, facts.consumer_log)
     if line is None:
         return _luo_unread(facts)
-    number = f"number: {facts.handed.luo_number}"
+    if _handed(facts).luo_number is None:
+        return _because(Verdict.ACCEPTED, "log", line, _UNDECODED)
+    number = f"number: {_handed(facts).luo_number}"
     if not line.endswith(number):
         text = f"the producer wrote {number}"
         return Judgement(Verdict.CORRUPT, (Evidence("log", line), Evidence("decode", text)))
@@ -194,14 +203,14 @@ def _luo(facts: Facts) -> Judgement:
 
 
 def _luo_unread(facts: Facts) -> Judgement:
-    if facts.handed is not None and facts.handed.luo_sessions == 0:
+    if _handed(facts).luo_sessions == 0:
         text = "no session was handed over, and the consumer does not read the empty state"
         return _because(Verdict.ABSENT, "decode", text)
     return _because(Verdict.DROPPED, "log", "the consumer does not mention live update data")
 
 
 def _metadata(facts: Facts) -> Judgement:
-    assert facts.handed is not None
+    producer = _handed(facts).release
     dead = death(facts)
     refused = loglines.find(loglines.METADATA_REFUSED, facts.consumer_log)
     if refused:
@@ -209,11 +218,18 @@ def _metadata(facts: Facts) -> Judgement:
     line = loglines.find(loglines.EXEC_FROM, facts.consumer_log)
     if line is None:
         return dead or _because(Verdict.DROPPED, "log", "no 'exec from' line")
+    if producer is None:
+        return _because(Verdict.ACCEPTED, "log", line, _UNDECODED)
     match = loglines.EXEC_FROM.search(line)
-    if match is None or match["release"] != facts.handed.release:
-        text = f"the producer is {facts.handed.release}"
+    if match is None or match["release"] != producer:
+        text = f"the producer is {producer}"
         return Judgement(Verdict.CORRUPT, (Evidence("log", line), Evidence("decode", text)))
     return _because(Verdict.RESTORED, "log", line)
+
+
+def _unread(facts: Facts) -> Judgement:
+    """The verdict on a component that khoci cannot read, or has no rule for."""
+    return death(facts) or _because(Verdict.ACCEPTED, "decode", _UNDECODED)
 
 
 RULES: Mapping[str, Callable[[Facts], Judgement]] = {
@@ -239,7 +255,7 @@ def judge(facts: Facts) -> dict[str, Judgement]:
     judgements = {"root": _root(facts)}
     for component in facts.handed.components:
         if component != "root":
-            judgements[component] = instead or RULES[component](facts)
+            judgements[component] = instead or RULES.get(component, _unread)(facts)
     return judgements
 
 

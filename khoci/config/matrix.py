@@ -12,7 +12,7 @@ from khoci.errors import UsageError
 PAIRS = ("self", "adjacent", "upgrade", "rollback", "all")
 _SIZES = {"K": 10, "M": 20, "G": 30}
 _SIZE = re.compile(r"(\d+)([KMG])?")
-_PAGE = 4096
+_STEP = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,9 @@ def _positive(table: Table, key: str, default: int) -> int:
 def _memory(table: Table, default: int) -> int:
     text = table.string("memory")
     size = default if text is None else parse_size(text)
-    if not size or size % _PAGE or size < 128 << 20:
+    if not size or size % _STEP or size < 128 << 20:
         raise table.error(
-            f"key 'memory' must be a size of at least 128M such as '1G', not '{text}'"
+            f"key 'memory' must be whole megabytes, at least 128M, such as '1G', not '{text}'"
         )
     return size
 

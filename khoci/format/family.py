@@ -42,7 +42,7 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What is wrong with one reading; ``proofs`` hold whatever the bitmaps contain."""
+    """What is wrong with one reading; with ``proofs`` the bitmaps need not be read."""
 
     layout: Layout
     proofs: tuple[str, ...]
@@ -94,12 +94,14 @@ def _is_proven(better: _Reading, worse: _Reading) -> bool:
 
 def _reading(question: _Question, layout: Layout) -> _Reading:
     proofs = tuple(_proofs(question.found, layout, question.page_shift))
+    if proofs:
+        return _Reading(layout, proofs, (), ())
     try:
         runs = listing(question.memory, question.found, layout, question.place, question.page_shift)
     except DecodeError as error:
-        return _Reading(layout, proofs, (str(error),), ())
+        return _Reading(layout, (), (str(error),), ())
     doubts = (*_chance(question, layout), *_doubts(question, runs))
-    return _Reading(layout, proofs, doubts, runs)
+    return _Reading(layout, (), doubts, runs)
 
 
 def _proofs(found: Sequence[Entry], layout: Layout, page_shift: int) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from khoci.format.errors import DecodeError, Place
-from khoci.format.ranges import Range, covers, merge
+from khoci.format.ranges import Range, common, covers, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,7 +86,8 @@ class Pages:
 
     def data(self) -> Iterator[Range]:
         """See `Memory.data`."""
-        yield from merge(Range(address, self.page_size) for address in self.pages)
+        for extent in merge(Range(address, self.page_size) for address in self.pages):
+            yield from common(self.ram, extent)
 
 
 class Recorder:
@@ -123,8 +124,7 @@ class Recorder:
 
     def _page(self, address: int) -> bytes:
         page = bytearray(self._page_size)
-        for item in self.ram:
-            start, end = max(item.start, address), min(item.end, address + self._page_size)
-            if start < end:
-                page[start - address : end - address] = self._memory.read(start, end - start)
+        for part in common(self.ram, Range(address, self._page_size)):
+            content = self._memory.read(part.start, part.size)
+            page[part.start - address : part.end - address] = content
         return bytes(page)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,6 +46,14 @@ def merge(ranges: Iterable[Range]) -> tuple[Range, ...]:
         else:
             merged.append(item)
     return tuple(merged)
+
+
+def common(merged: Sequence[Range], wanted: Range) -> Iterator[Range]:
+    """The parts of ``wanted`` that are in ``merged``, in ascending order."""
+    for item in merged:
+        start, end = max(item.start, wanted.start), min(item.end, wanted.end)
+        if start < end:
+            yield Range(start, end - start)
 
 
 def covers(merged: Sequence[Range], wanted: Range) -> bool:

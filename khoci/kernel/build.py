@@ -17,9 +17,10 @@ from khoci.files import write_atomic
 from khoci.kernel.arch import ARCHES
 from khoci.kernel.cache import CONFIG, IMAGE, LOG, METADATA, SYSTEM_MAP
 from khoci.kernel.configure import configure
+from khoci.kernel.disk import full, require_space
 from khoci.kernel.make import FIXED, OBJECTS, Make, first_errors
 from khoci.kernel.source import apply_patches, describe, prepared, touched_files
-from khoci.kernel.unpack import everything, lean, require_space
+from khoci.kernel.unpack import FULL_MB, LEAN_MB, everything, lean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,6 +35,7 @@ RECIPE = 1
 """To be raised when this code builds different images from the same inputs."""
 
 USUAL_STEPS = 1200
+OBJECTS_MB = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def work_space(
     arch = ARCHES[job.spec.arch]
     with cache.work_tree() as work:
         _check_path(work)
-        require_space(work, job.spec.full_tree, job.spec.name)
+        require_space(work, _need_mb(job.spec), job.spec.name)
         tree = work / "linux"
         chosen = (
             everything
@@ -179,14 +181,15 @@ def _compile(job: Job, make: Make, cache: Cache, progress: Progress) -> int:
 def _failure(name: str, make: Make) -> HarnessError:
     errors = first_errors(make.log)
     if any("no space left" in error.lower() for error in errors):
-        return HarnessError(
-            f"{name}: the disk is full: objects do not fit into {make.tree.parent}; free some "
-            "(khoci kernel gc) or set KHOCI_CACHE to another disk"
-        )
+        return full(name, make.tree)
     first = errors[0] if errors else "make failed without a word"
     if "No rule to make target" in first:
         first += " (if it was not unpacked: full_tree = true)"
     return BuildError(f"{name}: does not build: {first}", "\n".join(errors[1:]))
+
+
+def _need_mb(spec: KernelSpec) -> int:
+    return OBJECTS_MB + (FULL_MB if spec.full_tree else LEAN_MB)
 
 
 def _keep(make: Make, arch: str, folder: Path) -> None:

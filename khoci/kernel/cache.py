@@ -102,7 +102,7 @@ class Cache:
         """Yield a folder to fill; it becomes the kernel's at the end, if nothing was raised.
 
         The caller holds the key, so what a killed run left of this kernel is removed first.
-        On an error, metadata and log move to ``failed`` (and replace those of an earlier failure).
+        After a failed build its metadata and log are kept below ``failed``.
         """
         self.kernels.mkdir(parents=True, exist_ok=True)
         for stale in self.kernels.glob(f".{key[:32]}.*/"):
@@ -113,12 +113,17 @@ class Cache:
             yield folder
             folder.replace(self.folder(key))
         except Exception:
-            self.failed.mkdir(exist_ok=True)
-            shutil.rmtree(self.failed / key[:32], ignore_errors=True)
-            folder.replace(self.failed / key[:32])
+            self._keep_log(folder, self.failed / key[:32])
             raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _keep_log(self, folder: Path, target: Path) -> None:
+        shutil.rmtree(target, ignore_errors=True)
+        if (folder / LOG).is_file():
+            target.mkdir(parents=True)
+            for name in (METADATA, LOG):
+                (folder / name).replace(target / name)
 
     @contextmanager
     def work_tree(self) -> Iterator[Path]:

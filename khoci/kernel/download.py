@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import http.client
 import urllib.error
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from khoci.errors import HarnessError
+from khoci.kernel.disk import one_line
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -45,15 +45,13 @@ def download(url: str, target: Path, sha256: str, progress: Progress) -> Path:
     Raises:
         NotThereError: the server has no such file.
         UnreachableError: no network, or the connection keeps breaking (the part is kept).
-        HarnessError: the digest is wrong (nothing is kept) or the disk is full.
+        HarnessError: the digest is wrong, or the disk is full (nothing is kept).
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_name(f".{target.name}.lock")):
-        if not verified(target, sha256):
-            try:
+    with one_line(target.name, target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(f".{target.name}.lock")):
+            if not verified(target, sha256):
                 _fetch(url, target, sha256, progress)
-            except OSError as error:
-                raise _disk_error(target, error) from error
     return target
 
 
@@ -70,7 +68,11 @@ def file_sha256(path: Path) -> str:
 
 def _fetch(url: str, target: Path, sha256: str, progress: Progress) -> None:
     part = target.with_name(f"{target.name}.part")
-    _fetch_part(url, part, progress)
+    try:
+        _fetch_part(url, part, progress)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
     digest = file_sha256(part)
     if digest != sha256:
         part.unlink()
@@ -161,13 +163,3 @@ def _unreachable(url: str, reason: str) -> HarnessError:
     if "No such file" in reason:
         return NotThereError(f"{url.rpartition('/')[2]} is not on the mirror: no {url}")
     return UnreachableError(f"{url} cannot be fetched: {reason}; check the network and run again")
-
-
-def _disk_error(path: Path, error: OSError) -> HarnessError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        path.with_name(f"{path.name}.part").unlink(missing_ok=True)
-        return HarnessError(
-            f"the disk is full: {path.name} does not fit into {path.parent}; free some space "
-            "(khoci kernel gc) or set KHOCI_CACHE to another disk"
-        )
-    return HarnessError(f"{path}: cannot be written: {error.strerror or error}")

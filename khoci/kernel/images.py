@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from khoci.errors import HarnessError, UsageError
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from khoci.progress import Progress
 
 _KEPT = {"vmlinuz": IMAGE, "System.map": SYSTEM_MAP, "config": CONFIG}
+_PLACE = re.compile(
+    r"\./(?:boot|(?:usr/)?lib/modules/[^/]+)/(vmlinuz|System\.map|config)(?:[-.][^/]*)?"
+)
 _STUB_SIZE = 1000
+"""Debian's System.map only says where the real one is."""
 
 
 def image_release(image: Path) -> str:
@@ -88,7 +92,7 @@ def unpack_packages(
 def _unpack(deb: Path, folder: Path) -> None:
     with package_files(deb) as files:
         for member, content in files:
-            kept = _KEPT.get(PurePosixPath(member.name).name.partition("-")[0])
-            if kept and not (kept == SYSTEM_MAP and member.size < _STUB_SIZE):
-                with (folder / kept).open("wb") as file:
+            match = _PLACE.fullmatch(member.name)
+            if match and not (match[1] == "System.map" and member.size < _STUB_SIZE):
+                with (folder / _KEPT[match[1]]).open("wb") as file:
                     shutil.copyfileobj(content, file)

@@ -10,6 +10,7 @@ from khoci.errors import HarnessError, UsageError
 from khoci.kernel.build import Job, build, inputs_of, work_space
 from khoci.kernel.cache import CONFIG, IMAGE, SYSTEM_MAP, Artifact, Cache, key_of
 from khoci.kernel.configure import request_of
+from khoci.kernel.disk import one_line
 from khoci.kernel.download import NotThereError, UnreachableError, file_sha256
 from khoci.kernel.images import local_image, package_key, unpack_packages
 from khoci.kernel.source import describe, identity, on_disk
@@ -46,7 +47,8 @@ def obtain(
     failure: HarnessError | None = None
     for usable in _usable(spec):
         try:
-            return _obtain(spec, usable, cache, progress, jobs)
+            with one_line(spec.name, cache.root):
+                return _obtain(spec, usable, cache, progress, jobs)
         except (NotThereError, UnreachableError) as error:
             failure = error
     raise HarnessError(f"{spec.name}: {failure}")
@@ -92,7 +94,11 @@ def configured(
     jobs = [usable for usable in _usable(spec) if isinstance(usable, Job)]
     if not jobs:
         raise UsageError(f"{spec.name}: is a ready image, it has no source tree")
-    with cache.work_log() as log, work_space(jobs[0], cache, log, progress) as make:
+    with (
+        one_line(spec.name, cache.root),
+        cache.work_log() as log,
+        work_space(jobs[0], cache, log, progress) as make,
+    ):
         yield make
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import lzma
-import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -16,9 +14,8 @@ from khoci.kernel.deb import package_files
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-LEAN_MB = 450
-FULL_MB = 1900
-OBJECTS_MB = 250
+LEAN_MB, FULL_MB = 450, 1900
+"""What a lean and a full tree take on disk."""
 
 _SKIPPED_DRIVERS = (
     "accel ata comedi crypto gpib gpu hid hwmon hwtracing i2c iio infiniband input md media "
@@ -48,17 +45,6 @@ def wanted(path: str, srcarch: str) -> bool:
     if len(parts) > 2 and parts[0] == "arch":
         return parts[1] == srcarch
     return not (len(parts) > 2 and parts[0] == "tools") or parts[1] in _TOOLS
-
-
-def require_space(folder: Path, full_tree: bool, name: str) -> None:
-    """Raise HarnessError unless the disk of ``folder`` has room to unpack and build a kernel."""
-    need = (FULL_MB if full_tree else LEAN_MB) + OBJECTS_MB
-    free = shutil.disk_usage(folder).free // 1_000_000
-    if free < need:
-        raise HarnessError(
-            f"{name}: building needs {need} MB in {folder}, only {free} MB are free; free some "
-            "(khoci kernel gc) or set KHOCI_CACHE to another disk"
-        )
 
 
 def everything(path: str) -> bool:  # noqa: ARG001  (a Choice)
@@ -94,12 +80,6 @@ def _unpack(packed: IO[bytes], folder: Path, chosen: Choice, origin: Path) -> No
                 tar.extract(member, folder, filter="data")
     except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
         raise HarnessError(f"{origin}: is damaged: {error}; delete it and run again") from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise HarnessError(
-                f"the disk is full: {origin.name} does not fit in {folder}"
-            ) from error
-        raise
     if not (folder / "Makefile").is_file():
         raise HarnessError(f"{origin}: holds no kernel source tree (no Makefile at its top)")
 

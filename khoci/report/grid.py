@@ -9,6 +9,10 @@ from khoci.results import CellResult, Judgement
 from khoci.verdicts import Verdict
 
 
+QUIET = (Verdict.ABSENT, Verdict.RESTORED, Verdict.REFUSED)
+"""Verdicts that need no words, unless there was a splat."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One producer, and its result with each consumer; None where no such cell was run."""
@@ -55,6 +59,5 @@ def deciding(result: CellResult) -> tuple[str, Judgement] | None:
 
 def notable(results: Iterable[CellResult]) -> list[CellResult]:
     """The cells that need words: all but restored, refused and absent ones, worst first."""
-    quiet = (Verdict.ABSENT, Verdict.RESTORED, Verdict.REFUSED)
-    found = [result for result in results if result.verdict not in quiet or result.splats]
+    found = [result for result in results if result.verdict not in QUIET or result.splats]
     return sorted(found, key=lambda result: -result.verdict.rank)

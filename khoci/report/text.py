@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from khoci.paths import data_dir
-from khoci.report.grid import Grid, deciding, grids, notable
+from khoci.report.grid import QUIET, Grid, deciding, grids, notable
 from khoci.results import CellResult
 from khoci.verdicts import MEANING, Verdict, worst
 
@@ -83,12 +84,16 @@ def _line(label: str, cells: Sequence[str], label_width: int, width: int) -> str
 def _note(result: CellResult) -> tuple[str, str, str]:
     """Heading, reason and command of one cell, the reason cut to the width."""
     heading = f"{result.verdict.upper()}: {result.producer} -> {result.consumer} {result.scenario}"
+    return heading, _cut(_reason(result), WIDTH - 2), result.reproduce
+
+
+def _reason(result: CellResult) -> str:
+    """What proves the verdict; the splat of a cell that is right but for it."""
     decision = deciding(result)
-    reason = result.splats[0] if result.splats else ""
-    if decision is not None and decision[1].evidence:
-        component, judgement = decision
-        reason = f"{component}: {judgement.evidence[0].text}"
-    return heading, _cut(reason, WIDTH - 2), result.reproduce
+    if result.verdict in QUIET or decision is None or not decision[1].evidence:
+        return next(iter(result.splats), "")
+    component, judgement = decision
+    return f"{component}: {judgement.evidence[0].text}"
 
 
 def _cut(text: str, width: int) -> str:
@@ -105,7 +110,8 @@ def _legend(results: Sequence[CellResult], found: Sequence[Grid]) -> list[tuple[
 
 def _counts(results: Sequence[CellResult]) -> str:
     each = [(verdict, sum(result.verdict is verdict for result in results)) for verdict in Verdict]
-    return ", ".join(f"{count} {verdict}" for verdict, count in each if count)
+    text = ", ".join(f"{count} {verdict}" for verdict, count in each if count)
+    return textwrap.fill(text, WIDTH)
 
 
 def overall(results: Sequence[CellResult]) -> Verdict:

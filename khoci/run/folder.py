@@ -64,9 +64,9 @@ class RunFolder:
         """
         try:
             request = json.loads((self.path / "meta" / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return {"matrix": str(request["matrix"]), "plan": dict(request["plan"])}
+        except (OSError, ValueError, KeyError, TypeError):
             raise UsageError(f"{self.path}: is not the folder of a run") from None
-        return dict(request)
 
 
 def new_run(parent: Path, request: Mapping[str, Any]) -> RunFolder:

@@ -14,11 +14,12 @@ from khoci.compat.plan import Cell, cells
 from khoci.config.kernels import Kernels
 from khoci.config.matrix import GuestConfig, MatrixConfig
 from khoci.errors import HarnessError, KhociError, UsageError
-from khoci.guest.build import build_agent
+from khoci.guest.build import COMPILER, build_agent
 from khoci.guest.initramfs import consumer_initramfs
 from khoci.guest.session import Agent
 from khoci.kernel.cache import Artifact
 from khoci.kernel.store import obtain
+from khoci.proc import PARENT_DEATH, require_tool
 from khoci.progress import Progress
 from khoci.results import CellResult
 from khoci.run.folder import RunFolder
@@ -27,7 +28,7 @@ from khoci.scenario import select
 from khoci.verdicts import Verdict
 from khoci.vm.accel import working_accelerator
 from khoci.vm.guest import Guest
-from khoci.vm.machine import ACCELERATORS, TCG, Accelerator, Machine
+from khoci.vm.machine import ACCELERATORS, QEMU, TCG, Accelerator, Machine
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,17 @@ def remaining(plan: Plan, folder: RunFolder) -> list[Cell]:
     ]
 
 
+def check_host(plan: Plan, kernels: Kernels) -> None:
+    """Say now what would only be missed when all kernels are built.
+
+    Raises:
+        HarnessError: a program that boots guests is not installed.
+    """
+    emulators = {QEMU[kernels.select(name).arch] for name in plan.kernels}
+    for tool in (*sorted(emulators), PARENT_DEATH, COMPILER):
+        require_tool(tool)
+
+
 def prepare(
     plan: Plan,
     kernels: Kernels,
@@ -114,8 +126,9 @@ def prepare(
     A kernel that cannot be had is told, and makes its cells an ``error``.
 
     Raises:
-        HarnessError: no kernel at all can be had, or the agent cannot be built.
+        HarnessError: a tool is missing, no kernel at all can be had, or the agent cannot be built.
     """
+    check_host(plan, kernels)
     names = dict.fromkeys(name for cell in wanted for name in (cell.producer, cell.consumer))
     agent = build_agent(cache)
     built: dict[str, Artifact] = {}

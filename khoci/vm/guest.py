@@ -25,12 +25,14 @@ from khoci.vm.silence import SilenceClock
 T = TypeVar("T")
 
 _START_LIMIT = 30.0
+_PANIC_ENDS = b"---[ end Kernel panic"
 
 
 class End(StrEnum):
     """How a guest came to its end, or stopped making progress."""
 
     RESET = "reset"
+    PANICKED = "panicked"
     POWEROFF = "poweroff"
     HALTED = "halted"
     SILENT = "silent"
@@ -140,7 +142,7 @@ class Guest:
         self._qmp.register_listener(self._events)
         qmp, peer = socket.socketpair()
         try:
-            await self._spawn(peer, log)
+            process = await self._spawn(peer, log)
             peer.close()
             await asyncio.wait_for(self._qmp.connect(qmp), _START_LIMIT)
         except (QMPError, TimeoutError):
@@ -149,8 +151,8 @@ class Guest:
             peer.close()
         self._watchers = [
             asyncio.create_task(self._watch_events()),
-            asyncio.create_task(self._watch_process(log)),
-            asyncio.create_task(self._watch_silence()),
+            asyncio.create_task(self._watch_process(process, log)),
+            asyncio.create_task(self._watch_silence(process.pid)),
         ]
 
     async def close(self) -> None:
@@ -167,7 +169,7 @@ class Guest:
         with contextlib.suppress(QMPError, OSError, EOFError):
             await self._qmp.disconnect()
 
-    async def _spawn(self, qmp: socket.socket, log: Path) -> None:
+    async def _spawn(self, qmp: socket.socket, log: Path) -> asyncio.subprocess.Process:
         ends = (self._console_channel, self._agent_channel, self._gdb_channel)
         console, agent, stub = (channel.peer.fileno() for channel in ends)
         channels = Channels(console, agent, qmp.fileno(), stub, self.ram.fd)
@@ -184,10 +186,13 @@ class Guest:
         finally:
             for channel in ends:
                 channel.close_peer()
+        return self._process
 
     def _on_console(self, data: bytes) -> None:
         self._clock.reset()
         self.console += data
+        if _PANIC_ENDS in self.console[-len(data) - len(_PANIC_ENDS) :]:
+            self._set_end(Ended(End.PANICKED, "the guest panicked and waits"))
 
     def _on_agent(self, data: bytes) -> None:
         self._clock.reset()
@@ -230,21 +235,19 @@ class Guest:
             if reason in _SHUTDOWN_REASONS:
                 self._set_end(_SHUTDOWN_REASONS[reason])
 
-    async def _watch_process(self, log: Path) -> None:
-        assert self._process is not None
-        status = await self._process.wait()
+    async def _watch_process(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        status = await process.wait()
         if not self._end.done():
             words = _last_words(log)
             self._end.set_exception(HarnessError(f"QEMU ended with status {status}: {words}"))
 
-    async def _watch_silence(self) -> None:
-        assert self._process is not None
+    async def _watch_silence(self, pid: int) -> None:
         while True:
             await asyncio.sleep(self._clock.poll)
             if self._clock.quiet and _dead(await self.registers()):
                 self._set_end(Ended(End.HALTED, "all CPUs are halted with interrupts off"))
-            elif self._clock.expired(self._process.pid):
-                self._set_end(Ended(End.SILENT, self._clock.describe(self._process.pid)))
+            elif self._clock.expired(pid):
+                self._set_end(Ended(End.SILENT, self._clock.describe(pid)))
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from khoci.vm.ram import LOW_LIMIT
@@ -87,18 +88,13 @@ def driven_command(machine: Machine, channels: Channels) -> list[str]:
         "qmp": channels.qmp,
         "gdb": channels.gdb,
     }
+    file = f"/proc/self/fd/{channels.ram}"
+    ram = f"memory-backend-file,id=ram,size={machine.memory},share=on,mem-path={file}"
+    chardevs = [("-chardev", f"socket,id={name},fd={fd}") for name, fd in sockets.items()]
     return [
         *_common(machine),
-        *(
-            "-object",
-            f"memory-backend-file,id=ram,size={machine.memory},share=on,"
-            f"mem-path=/proc/self/fd/{channels.ram}",
-        ),
-        *(
-            word
-            for name, fd in sockets.items()
-            for word in ("-chardev", f"socket,id={name},fd={fd}")
-        ),
+        *("-object", ram),
+        *chain.from_iterable(chardevs),
         *("-serial", "chardev:console", "-serial", "chardev:agent"),
         *("-mon", "chardev=qmp,mode=control", "-gdb", "chardev:gdb"),
         *("-action", "reboot=shutdown,shutdown=pause", "-S"),

@@ -23,8 +23,8 @@ class SilenceClock:
     """Counts how long a guest has shown no sign of life.
 
     A guest that spins hangs after ``limit`` seconds of its own CPU time, so that a busy host
-    makes nothing look like a hang; one that sleeps for ever after ``limit * 3`` seconds of wall
-    time, if it hardly used the CPU in them; any after ``limit * 15``.
+    makes nothing look like a hang; one that sleeps for ever after as many seconds of wall time,
+    if it hardly used the CPU in them; any after ``limit * 15``.
     """
 
     poll = 0.3
@@ -59,7 +59,7 @@ class SilenceClock:
     def expired(self, pid: int) -> bool:
         """Whether the guest has hung."""
         used, wall = self.used(pid), self.wall
-        asleep = wall > self._limit * 3 and used < wall / 10
+        asleep = wall > self._limit and used < wall / 10
         return used > self._limit or asleep or wall > self._limit * 15
 
     def describe(self, pid: int) -> str:

@@ -36,10 +36,15 @@ class Image:
         return start
 
     def write(self, phys: int, content: bytes) -> None:
-        for index in range(len(content)):
-            offset = (phys + index) % self.page_size
-            page = self.pages.setdefault(phys + index - offset, bytearray(self.page_size))
-            page[offset] = content[index]
+        while content:
+            offset = phys % self.page_size
+            page = self.pages.setdefault(phys - offset, bytearray(self.page_size))
+            piece, content = content[: self.page_size - offset], content[self.page_size - offset :]
+            page[offset : offset + len(piece)] = piece
+            phys += len(piece)
+
+    def read(self, phys: int, size: int) -> bytes:
+        return self.memory().read(phys, size)
 
     def put(self, content: bytes, align: int = PAGE_SIZE) -> int:
         phys = self.alloc(max(len(content), 1), align)

@@ -37,9 +37,7 @@ def decoded(image: Image, first: int, layout: Layout, page_shift: int = 12) -> t
         (Block(0x100400000, 10), Layout.B, 0, 128, 1025),
     ],
 )
-def test_worked_values(
-    block: Block, layout: Layout, phys_start: int, byte: int, bit: int
-) -> None:
+def test_worked_values(block: Block, layout: Layout, phys_start: int, byte: int, bit: int) -> None:
     image = Image(LARGE)
     bitmap = image.alloc()
     image.write(bitmap + byte, bytes([1 << bit % 8]))

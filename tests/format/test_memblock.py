@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from khoci.format import fdt, memblock
 from khoci.format.errors import DecodeError, Place
-from khoci.format.fdt import Node
 from khoci.format.memblock import Region, ReserveMem
 from khoci.format.versions import Version
 from tests.format import encoders
 from tests.format.encoders import node
+
+if TYPE_CHECKING:
+    from khoci.format.fdt import Node
 
 PLACE = Place("root/memblock", 0x9000)
 U64 = st.integers(0, 2**64 - 1)

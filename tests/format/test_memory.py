@@ -34,6 +34,11 @@ def test_only_ram_can_be_read(start: int, size: int) -> None:
             memory.read(start, size)
 
 
+def test_data_ends_where_ram_ends() -> None:
+    memory = Pages(RAM, {0x3000: b"d" * 4096, 0x5000: b"e" * 4096})
+    assert list(memory.data()) == [Range(0x3000, 0x800), Range(0x5000, 0x1000)]
+
+
 def test_data_joins_neighbours(memory: Pages) -> None:
     assert list(memory.data()) == [Range(0x1000, 0x2000), Range(0x6000, 0x1000)]
 

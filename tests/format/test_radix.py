@@ -29,9 +29,7 @@ WORKED = [
 
 
 @pytest.mark.parametrize(("phys", "order", "key", "path", "bit"), WORKED)
-def test_worked_values(
-    phys: int, order: int, key: int, path: tuple[int, ...], bit: int
-) -> None:
+def test_worked_values(phys: int, order: int, key: int, path: tuple[int, ...], bit: int) -> None:
     geometry = Geometry()
     assert geometry.encode(Block(phys, order)) == key
     assert geometry.decode(key) == Block(phys, order)

@@ -118,6 +118,6 @@ def test_a_full_disk_is_one_line(
 
     server.files["/file.deb"] = CONTENT
     monkeypatch.setattr(module, "_copy", full)
-    with pytest.raises(HarnessError, match="the disk is full"):
+    with pytest.raises(HarnessError, match=r"file\.deb: the disk of .* is full; free some space"):
         fetch(server, tmp_path / "file.deb")
     assert leftovers(tmp_path / "file.deb") == []

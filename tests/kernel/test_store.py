@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -25,7 +26,7 @@ from khoci.config.kernels import (
 from khoci.errors import BuildError, HarnessError, UsageError
 from khoci.kernel import store
 from khoci.kernel.cache import Cache
-from tests.kernel.fakelinux import deb, pack
+from tests.kernel.fakelinux import MAKEFILE, deb, pack
 
 if TYPE_CHECKING:
     from tests.kernel.conftest import Fake, Server
@@ -224,6 +225,33 @@ class Usage:
     free = 5_000_000
 
 
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, r"v6\.18\.15: the disk of .* is full"),
+        (errno.EACCES, r"v6\.18\.15: .* cannot be written: Permission denied"),
+    ],
+)
+def test_a_disk_that_fails_while_unpacking(
+    fake: Fake, cache: Cache, monkeypatch: pytest.MonkeyPatch, number: int, message: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("tarfile.TarFile.extract", fail)
+    with pytest.raises(HarnessError, match=message):
+        store.obtain(fake.kernel(), cache=cache)
+    assert visible(cache.trees) == []
+    assert hidden_folders(cache.kernels) == []
+
+
+def test_a_disk_that_fills_up_while_building(fake: Fake, cache: Cache) -> None:
+    makefile = MAKEFILE.replace("@RUNS@", "runs").replace("expected", "No space left on device")
+    with pytest.raises(HarnessError, match=r"v6\.18\.15: the disk of .* is full") as caught:
+        store.obtain(fake.kernel(broken="yes", Makefile=makefile), cache=cache)
+    assert not isinstance(caught.value, BuildError)
+
+
 def test_a_debian_source_comes_from_the_mirror(
     fake: Fake, cache: Cache, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,8 +308,12 @@ def test_a_distribution_kernel_comes_from_its_packages(
     cache: Cache, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = [
-        {"boot/vmlinuz-7.3.4-cloud": boot_image("7.3.4-cloud (x)"), "usr/lib/modules/x.ko": b"x"},
-        {"boot/config-7.3.4-cloud": b"CONFIG_KEXEC_HANDOVER=y\n", "boot/System.map-7.3.4": b"stub"},
+        {"boot/vmlinuz.unsigned": boot_image("7.3.4-cloud (x)"), "usr/lib/modules/x.ko": b"x"},
+        {
+            "usr/lib/modules/7.3.4/config": b"CONFIG_KEXEC_HANDOVER=y\n",
+            "usr/lib/modules/7.3.4/System.map": b"stub",
+            "usr/lib/modules/7.3.4/kernel/config.ko": b"module",
+        },
     ]
     contents = [deb(names) for names in files]
     packages = tuple(

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import pytest
+
+from tests.vm.conftest import Run
+
+pytestmark = pytest.mark.vm
+
+OLD, NEW, RADIX = "v6.17.13", "v6.18.15", "v7.3.4"
+DEATHS = ("panic", "reset", "hang")
+
+
+def test_every_cell_has_a_result_and_none_is_an_error(default_run: Run) -> None:
+    assert len(default_run.results) == 18
+    assert not [key for key, value in default_run.results.items() if value["verdict"] == "error"]
+    assert default_run.status == 0, default_run.errors
+
+
+@pytest.mark.parametrize("kernel", [OLD, NEW, RADIX])
+def test_a_kernel_understands_itself(default_run: Run, kernel: str) -> None:
+    tested = default_run.results[kernel, kernel, "kho-test"]
+    reserved = default_run.results[kernel, kernel, "reserve-mem"]
+    assert tested["verdict"] == reserved["verdict"] == "restored"
+    assert "KHO restore succeeded" in evidence(tested, "kho_test")
+    for name in ("khoci-large", "khoci-small"):
+        assert f"Revived memory reservation '{name}' from KHO" in evidence(reserved, "reserve_mem")
+        assert re.search(rf"reserve_mem {name} [0-9a-f]{{12}}", evidence(reserved, "reserve_mem"))
+
+
+@pytest.mark.parametrize("old", [OLD, NEW])
+@pytest.mark.parametrize("scenario", ["kho-test", "reserve-mem"])
+def test_another_version_string_is_refused_in_both_directions(
+    default_run: Run, old: str, scenario: str
+) -> None:
+    for pair, string in (((old, RADIX), "kho-v4"), ((RADIX, old), "kho-v1")):
+        result = default_run.results[(*pair, scenario)]
+        assert result["verdict"] == "refused"
+        assert f"is incompatible with '{string}'" in evidence(result, "root")
+
+
+def test_one_string_over_two_bitmap_layouts_does_not_survive(default_run: Run) -> None:
+    forward = default_run.results[OLD, NEW, "kho-test"]
+    back = default_run.results[NEW, OLD, "kho-test"]
+    assert forward["verdict"] in DEATHS
+    assert back["verdict"] in DEATHS
+    assert "found kexec handover data" in evidence(forward, "root")
+    assert forward["components"]["memory map"]["verdict"] == forward["verdict"]
+    assert forward["details"]["handover"]["layout"] == "A"
+    assert back["details"]["handover"]["layout"] == "B"
+
+
+def test_both_logs_are_whole_and_belong_to_their_side(default_run: Run) -> None:
+    for (producer, consumer, _), result in default_run.results.items():
+        sides = {"producer.log": producer, "consumer.log": consumer}
+        for name, kernel in sides.items():
+            log = (default_run.folder / result["files"][name]).read_text()
+            assert log.count("Linux version ") <= 2
+            assert f"Linux version {kernel.removeprefix('v')} " in log
+            other = ({producer, consumer} - {kernel}) or {"none"}
+            assert f"Linux version {other.pop().removeprefix('v')} " not in log
+
+
+def test_a_capture_is_kept_and_small(default_run: Run) -> None:
+    for result in default_run.results.values():
+        capture = default_run.folder / result["files"]["handover.khocap"]
+        assert 500 < capture.stat().st_size < 100_000
+
+
+def test_the_table_fits_and_says_it_all(default_run: Run) -> None:
+    assert max(map(len, default_run.table.splitlines())) <= 75
+    for kernel in (OLD, NEW, RADIX):
+        assert kernel in default_run.table
+    assert "khoci cell run v6.17.13 v6.18.15" in default_run.table
+
+
+def evidence(result: dict[str, object], component: str) -> str:
+    components = result["components"]
+    assert isinstance(components, dict)
+    items: Iterable[dict[str, str]] = components[component]["evidence"]
+    return "\n".join(item["text"] for item in items)
