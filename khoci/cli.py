@@ -93,10 +93,11 @@ _accelerator_option = click.option(
 )
 
 
-def _load(name: str) -> tuple[MatrixConfig, Kernels]:
-    """The matrix file, and the ``kernels.toml`` beside it or else the shipped one."""
+def _load(name: str) -> tuple[MatrixConfig, Kernels, Policy]:
+    """The matrix file, and the ``kernels.toml`` and ``policy.toml`` beside it or else shipped."""
     matrix = load_matrix(find_matrix_file(name, (_HERE, data_dir("matrix"))))
-    return matrix, load_kernels(_beside(matrix.file, "kernels.toml"))
+    kernels = load_kernels(_beside(matrix.file, "kernels.toml"))
+    return matrix, kernels, load_policy(_beside(matrix.file, "policy.toml"))
 
 
 def _beside(file: Path, name: str) -> Path:
@@ -111,7 +112,7 @@ def plan_command(
     matrix: str, kernels: list[str], scenarios: list[str], pairs: str | None, accel: str | None
 ) -> None:
     """Show all cells of MATRIX, and which kernels are cached, before anything runs."""
-    config, known = _load(matrix)
+    config, known, _ = _load(matrix)
     plan = make_plan(
         config, known, names=kernels, scenarios=scenarios, pairs=pairs, accelerator=accel
     )
@@ -150,9 +151,9 @@ def run_command(
         folder = open_run(RUNS, run_id) if run_id else latest_run(RUNS)
         request = folder.request()
         matrix, plan = str(request["matrix"]), Plan.from_json(request["plan"])
-        config, known = _load(matrix)
+        config, known, policy = _load(matrix)
     else:
-        config, known = _load(matrix)
+        config, known, policy = _load(matrix)
         plan = make_plan(
             config, known, names=kernels, scenarios=scenarios, pairs=pairs, accelerator=accel
         )
@@ -162,7 +163,7 @@ def run_command(
     results = list(load_all(folder, [cell.name for cell in plan.cells]).values())
     click.echo(table(results, plan.kernels), nl=False)
     click.echo(f"results: {folder.path}/")
-    context.exit(_judge(results, load_policy(_beside(config.file, "policy.toml"))))
+    context.exit(_judge(results, policy))
 
 
 def _run(plan: Plan, known: Kernels, folder: RunFolder, jobs: int) -> None:
@@ -216,7 +217,7 @@ def cell_command(
     accel: str | None,
 ) -> None:
     """Run one cell: PRODUCER hands over to CONSUMER, SCENARIO says what."""
-    config, known = _load(matrix)
+    config, known, policy = _load(matrix)
     cell = Cell(known.select(producer).name, known.select(consumer).name, scenario)
     plan = make_plan(
         config,
@@ -234,7 +235,7 @@ def cell_command(
     else:
         result = _run_one(bench, cell, keep)
         click.echo(describe(result), nl=False)
-        context.exit(_judge([result], load_policy(_beside(config.file, "policy.toml"))))
+        context.exit(_judge([result], policy))
 
 
 def _run_one(bench: Bench, cell: Cell, keep: Path | None) -> CellResult:

@@ -44,15 +44,25 @@ def _layout(handover: Handover) -> str:
 
 
 def regions(handover: Handover) -> list[tuple[str, Range]]:
-    """Every preserved region with its owner; each ``reserve_mem`` region by its own name."""
+    """Every preserved region with its owner, in whole pages.
+
+    Of ``reserve_mem`` each region by its own name. The first page of a component's blob is there
+    once more as ``NAME blob``: it stays where it is, whatever becomes of the rest.
+    """
     named = handover.reserve_mem.regions if handover.reserve_mem else ()
-    found = [
+    page = 1 << handover.page_shift
+    blobs = [
+        (f"{component.name} blob", Range(component.subtree.address, 1).widened(page))
+        for component in handover.components
+        if component.subtree.address is not None
+    ]
+    rest = [
         (owner, item)
         for owner, items in owned(handover).items()
         if owner != "reserve_mem"
         for item in items
     ]
-    return found + [(f"reserve_mem {region.name}", region.range) for region in named]
+    return [*rest, *blobs, *((f"reserve_mem {item.name}", item.range) for item in named)]
 
 
 def misread(memory: Memory, handover: Handover) -> list[Range]:

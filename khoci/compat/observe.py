@@ -28,8 +28,9 @@ from khoci.vm.ram import GuestRam
 from khoci.vm.symbols import address_of
 
 JUMP = "machine_kexec"
-PRESSURE_PERCENT = 60
+PRESSURE_PERCENT = 10
 _CHUNK = 1 << 20
+_RANGES_AT_ONCE = 512
 
 T = TypeVar("T")
 
@@ -185,10 +186,12 @@ async def _consume(guest: Guest, facts: Facts, at_jump: _AtJump) -> Facts:
 
 
 async def _page_counts(agent: Agent, ranges: Sequence[Range]) -> list[PageCounts]:
-    if not ranges:
-        return []
-    answer = await agent.command("pages", ranges=_ranges_text(ranges))
-    return [PageCounts(total=item["pages"], free=item["free"]) for item in answer["ranges"]]
+    counts: list[PageCounts] = []
+    for first in range(0, len(ranges), _RANGES_AT_ONCE):
+        text = _ranges_text(ranges[first : first + _RANGES_AT_ONCE])
+        answer = await agent.command("pages", ranges=text)
+        counts += [PageCounts(total=item["pages"], free=item["free"]) for item in answer["ranges"]]
+    return counts
 
 
 def _ranges_text(ranges: Iterable[Range]) -> str:

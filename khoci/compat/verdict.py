@@ -14,10 +14,11 @@ from khoci.results import Evidence, Judgement
 from khoci.verdicts import Verdict, worst
 from khoci.vm.guest import End
 
-_PAGE = 4096
+_SHOWN = 4
 _UNDECODED = "khoci could not decode what was handed over, so nothing was compared"
-_KEPT = ("root", "reserve_mem")
-"""Owners whose memory the consumer keeps as it is until user space asks for it."""
+_KEPT_COMPONENTS = ("root", "reserve_mem")
+_KEPT_OWNERS = ("kho_test blob",)
+"""What the consumer keeps as it is until user space asks for it."""
 
 
 def _because(verdict: Verdict, kind: str, *texts: str) -> Judgement:
@@ -59,8 +60,20 @@ def _content(regions: Iterable[RegionFact], what: str) -> Judgement:
         return _because(Verdict.ACCEPTED, "guest", f"{what}: content could not be checked")
     size = sum(region.size for region in checked)
     text = f"{what}: {len(checked)} region(s), {size} bytes, equal to what was handed over"
-    digests = ", ".join(f"{region.owner} {region.after[:12]}" for region in checked if region.after)
-    return _because(Verdict.RESTORED, "digest", text, digests)
+    digests = [f"{region.owner} {region.before[:12]}" for region in checked]
+    more = [f"and {len(digests) - _SHOWN} more"] if len(digests) > _SHOWN else []
+    return _because(Verdict.RESTORED, "digest", text, ", ".join(digests[:_SHOWN] + more))
+
+
+def _kept(facts: Facts) -> list[RegionFact]:
+    """The regions that nobody in the consumer gives back by itself."""
+    read = facts.consumer_has.get("TEST_KEXEC_HANDOVER", True)
+    components = _KEPT_COMPONENTS if read else (*_KEPT_COMPONENTS, "kho_test")
+    return [
+        region
+        for region in facts.regions
+        if region.component in components or region.owner in _KEPT_OWNERS
+    ]
 
 
 def _owned(facts: Facts, *owners: str) -> list[RegionFact]:
@@ -117,8 +130,7 @@ def _memory_map(facts: Facts) -> Judgement:
     if dead:
         return dead
     misread = _misread(facts)
-    kept = _KEPT if facts.consumer_has.get("TEST_KEXEC_HANDOVER", True) else (*_KEPT, "kho_test")
-    content = _content(_owned(facts, *kept), "preserved memory")
+    content = _content(_kept(facts), "preserved memory")
     if misread is None:
         return content
     return Judgement(Verdict.CORRUPT, (Evidence("pages", misread), *content.evidence))

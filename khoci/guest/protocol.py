@@ -1,20 +1,27 @@
 """The line protocol between khoci and the agent: JSON lines over a serial port. Pure.
 
 The agent greets with ``hello`` and then answers each command, an object with ``id`` and ``cmd``,
-with an object of the same ``id``. Anything with ``event`` is news that nobody asked for.
+with one or more objects of the same ``id``, all but the last marked ``more``; a line that it cannot
+read is answered with the id 0. Anything with ``event`` is news that nobody asked for.
+
+A string on the line stands for bytes, one code point each: that way the line is ASCII, and nothing
+that a kernel says is lost.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from khoci.errors import HarnessError
 
 VERSION = 1
 MAX_LINE = 1 << 16
+UNREADABLE = 0
+"""The id of the answer to a line that the agent could not read."""
 
 
 class ProtocolError(HarnessError):
@@ -31,8 +38,10 @@ class Hello:
         setup_data: types of the boot parameters' ``setup_data`` nodes; 10 is a handover.
         kho: whether the kernel's KHO is on.
         finalize: whether a handover has to be finalized by hand.
-        incoming: files of debugfs ``kho/in``.
+        incoming: files below debugfs ``kho/in``: ``fdt``, ``sub_fdts/memblock``.
         uptime: nanoseconds since the kernel started.
+        mem_total: the kernel's ``MemTotal`` in kB.
+        missing: file systems that could not be mounted: ``debugfs: ENODEV``.
     """
 
     release: str
@@ -42,15 +51,26 @@ class Hello:
     finalize: bool
     incoming: tuple[str, ...]
     uptime: int
+    mem_total: int
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to command ``id``; ``error`` says what failed where ``ok`` is false."""
+    """The answer to command ``id``, or a part of it.
+
+    Attributes:
+        id: of the command.
+        ok: whether it was done.
+        error: what failed where ``ok`` is false: ``kexec_file_load: EADDRNOTAVAIL``.
+        more: whether the next part follows.
+        fields: what the command gives.
+    """
 
     id: int
     ok: bool
     error: str = ""
+    more: bool = False
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -66,11 +86,14 @@ def encode_command(number: int, name: str, **arguments: str | int) -> str:
     """One command as a line, without the line's end.
 
     Raises:
-        ProtocolError: it is longer than the agent reads.
+        ProtocolError: the agent could not read it: it is too long, or has a NUL in it.
     """
-    line = json.dumps({"id": number, "cmd": name, **arguments}, separators=(",", ":"))
+    encoded = {key: _encoded(value) for key, value in arguments.items()}
+    line = json.dumps({"id": number, "cmd": name, **encoded}, separators=(",", ":"))
     if len(line) >= MAX_LINE:
         raise ProtocolError(f"command '{name}' has {len(line)} bytes, the agent reads {MAX_LINE}")
+    if "\\u0000" in line:
+        raise ProtocolError(f"command '{name}' has a NUL character in an argument")
     return line
 
 
@@ -81,14 +104,33 @@ def parse_line(line: str) -> Hello | Answer | Event:
         ProtocolError: it is not a message of this protocol, or of another version.
     """
     try:
-        message = json.loads(line)
+        message = json.loads(line, parse_constant=_refuse, parse_float=_refuse)
+        if not isinstance(message, dict):
+            _refuse(line)
         if "event" not in message:
             return _answer(message)
         return _hello(message) if message["event"] == "hello" else _event(message)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ProtocolError(
             f"the agent said something else than it should: {line[:80]!r}"
         ) from None
+
+
+def joined(first: Mapping[str, Any], rest: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of two parts of an answer as one; lists are put end to end."""
+    both = {**first, **rest}
+    for key in first.keys() & rest.keys():
+        if isinstance(first[key], list) and isinstance(rest[key], list):
+            both[key] = first[key] + rest[key]
+    return both
+
+
+def _encoded(value: str | int) -> str | int:
+    return os.fsencode(value).decode("latin-1") if isinstance(value, str) else value
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(text)
 
 
 def _hello(message: Mapping[str, Any]) -> Hello:
@@ -103,12 +145,20 @@ def _hello(message: Mapping[str, Any]) -> Hello:
         finalize=bool(kho["finalize"]),
         incoming=tuple(str(name) for name in kho["in"]),
         uptime=int(message["uptime"]),
+        mem_total=int(message["mem_total"]),
+        missing=tuple(str(name) for name in message["missing"]),
     )
 
 
 def _answer(message: Mapping[str, Any]) -> Answer:
-    rest = {key: value for key, value in message.items() if key not in ("id", "ok", "error")}
-    return Answer(int(message["id"]), message["ok"] is True, str(message.get("error", "")), rest)
+    known = ("id", "ok", "error", "more")
+    return Answer(
+        id=int(message["id"]),
+        ok=message["ok"] is True,
+        error=str(message.get("error", "")),
+        more=message.get("more") is True,
+        fields={key: value for key, value in message.items() if key not in known},
+    )
 
 
 def _event(message: Mapping[str, Any]) -> Event:

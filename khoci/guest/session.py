@@ -50,12 +50,21 @@ class Agent:
         """
         self._number += 1
         await self._line.send_line(protocol.encode_command(self._number, name, **arguments))
+        fields: Mapping[str, Any] = {}
+        while True:
+            part = await self._part()
+            if not part.ok:
+                raise AgentError(f"{name}: {part.error}")
+            fields = protocol.joined(fields, part.fields)
+            if not part.more:
+                return fields
+
+    async def _part(self) -> protocol.Answer:
         while True:
             message = protocol.parse_line(await self._line.next_line())
-            if isinstance(message, protocol.Answer) and message.id == self._number:
-                if not message.ok:
-                    raise AgentError(f"{name}: {message.error}")
-                return message.fields
+            awaited = (self._number, protocol.UNREADABLE)
+            if isinstance(message, protocol.Answer) and message.id in awaited:
+                return message
 
 
 async def hand_over(agent: Agent, cmdline: str) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from khoci.results import CellResult, Judgement
 from khoci.verdicts import Verdict
 
-
 QUIET = (Verdict.ABSENT, Verdict.RESTORED, Verdict.REFUSED)
 """Verdicts that need no words, unless there was a splat."""
 

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import shutil
 import stat
-import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +11,6 @@ from khoci.guest.cpio import archive, character_device, folder, regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 ENTRIES = (
     folder("dev"),
@@ -78,20 +74,3 @@ def test_all_alignments(files: dict[str, bytes]) -> None:
 
 def test_equal_entries_give_equal_bytes() -> None:
     assert archive(ENTRIES) == archive([replace(entry) for entry in ENTRIES])
-
-
-@pytest.mark.skipif(not shutil.which("cpio"), reason="no cpio here")
-def test_system_cpio_reads_it() -> None:
-    listed = subprocess.run(
-        ["cpio", "-itv", "--quiet"], input=archive(ENTRIES), capture_output=True, check=True
-    )
-    lines = listed.stdout.decode().splitlines()
-    assert [line.split()[-1] for line in lines] == ["dev", "dev/console", "init", "empty"]
-    assert [line[0] for line in lines] == ["d", "c", "-", "-"]
-
-
-@pytest.mark.skipif(not shutil.which("bsdtar"), reason="no bsdtar here")
-def test_bsdtar_unpacks_it(tmp_path: Path) -> None:
-    plain = [entry for entry in ENTRIES if not stat.S_ISCHR(entry.mode)]
-    subprocess.run(["bsdtar", "-xf", "-"], input=archive(plain), cwd=tmp_path, check=True)
-    assert (tmp_path / "init").read_bytes() == b"\x7fELF" * 5 + b"!"

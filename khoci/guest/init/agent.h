@@ -1,40 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The agent: what every command gets to work with. */
 #ifndef KHOCI_AGENT_H
 #define KHOCI_AGENT_H
 
 #include <stdbool.h>
 
 #include "json.h"
+#include "mounts.h"
 
-#define KHOCI_PROTOCOL 1
-#define KHO_DIR "/sys/kernel/debug/kho"
+#define PROTOCOL_VERSION	1
 
-/* A command being answered. Fields go to out; fail() makes the answer a refusal. */
-struct request {
-	const struct json_object *arguments;
-	struct json_out *out;
-	char error[256];
-	int error_number;
+/*
+ * host is set when the agent runs for a test on the host: commands that act on
+ * the machine are refused then. id is that of the command in work, 0 if it has
+ * none. error is why a command failed, as the answer tells it.
+ */
+struct agent {
+	int in;
+	int out;
+	bool host;
+	long long id;
+	int errnum;
+	char error[512];
+	struct mount_point mounts[MOUNT_POINTS];
+	struct json_out answer;
 };
 
-typedef void (*command_fn)(struct request *request);
+/* Say who this is and what it found. */
+void say_hello(struct agent *agent);
 
-/* "what: EWHATEVER" from errno. */
-void fail(struct request *request, const char *what);
-void refuse(struct request *request, const char *why);
+/* Obey until there are no more commands. */
+void serve(struct agent *agent);
 
-/* kexec.c */
-void command_finalize(struct request *request);
-void command_load(struct request *request);
-bool kexec_jump(void);
+/* A message is one object on a line: begin, json_put_*(), send. */
+void message_begin(struct agent *agent);
+void message_send(struct agent *agent);
+void answer_begin(struct agent *agent);
+/* Send a part of the answer; the rest follows in another. */
+void answer_send_part(struct agent *agent);
 
-/* memory.c */
-void command_pages(struct request *request);
-void command_pressure(struct request *request);
+/* Note why a command failed, "what: ENAME"; always false, to be returned. */
+bool failed(struct agent *agent, int errnum, const char *what, ...)
+	__attribute__((format(printf, 3, 4)));
 
-/* files.c */
-void command_read(struct request *request);
-void command_list(struct request *request);
-void put_listing(struct json_out *out, const char *name, const char *path);
+/* Report an event that is nobody's answer, with the error that caused it. */
+void send_event(struct agent *agent, const char *event, const char *what,
+		int errnum);
 
 #endif

@@ -1,79 +1,96 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "files.h"
 
-#define MAX_READ (1 << 16)
-
-static const char *path_argument(struct request *request)
+static ssize_t read_fully(int fd, char *data, size_t size)
 {
-	const char *path = json_text(request->arguments, "path");
+	size_t len = 0;
+	ssize_t got;
 
-	if (!path)
-		refuse(request, "path is missing");
-	return path;
-}
-
-/* The first bytes of a file as text; a byte that is not ASCII is \u00xx. */
-void command_read(struct request *request)
-{
-	const char *path = path_argument(request);
-	static char text[MAX_READ];
-	size_t length = 0;
-	ssize_t got = 0;
-	int fd;
-
-	if (!path)
-		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		fail(request, path);
-		return;
-	}
-	while (length < sizeof(text)) {
-		got = read(fd, text + length, sizeof(text) - length);
-		if (got <= 0)
+	while (len < size) {
+		got = read(fd, data + len, size - len);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		if (!got)
 			break;
-		length += got;
+		len += got;
 	}
-	if (got < 0)
-		fail(request, path);
-	close(fd);
-	json_put_text(request->out, "text", text, length);
+	return len;
 }
 
-static int is_entry(const struct dirent *entry)
+static void close_keeping_errno(int fd)
+{
+	int saved = errno;
+
+	close(fd);
+	errno = saved;
+}
+
+ssize_t file_read(const char *path, char *data, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	ssize_t len;
+
+	if (fd < 0)
+		return -1;
+	len = read_fully(fd, data, size);
+	close_keeping_errno(fd);
+	return len;
+}
+
+void file_text(const char *path, char *text, size_t size)
+{
+	ssize_t len = file_read(path, text, size - 1);
+
+	if (len > 0 && text[len - 1] == '\n')
+		len--;
+	text[len > 0 ? len : 0] = '\0';
+}
+
+bool file_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done;
+
+	if (fd < 0)
+		return false;
+	done = write(fd, text, strlen(text)) >= 0;
+	close_keeping_errno(fd);
+	return done;
+}
+
+static int is_name(const struct dirent *entry)
 {
 	return strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
 }
 
-/* An array of the names in a folder, sorted; empty if there is no such folder. */
-void put_listing(struct json_out *out, const char *name, const char *path)
+int folder_read(const char *path, struct dirent ***entries)
 {
-	struct dirent **entries;
-	int count = scandir(path, &entries, is_entry, alphasort);
-
-	json_open(out, name, '[');
-	for (int i = 0; i < count; i++) {
-		json_put_string(out, NULL, entries[i]->d_name);
-		free(entries[i]);
-	}
-	if (count >= 0)
-		free(entries);
-	json_close(out, ']');
+	return scandir(path, entries, is_name, versionsort);
 }
 
-void command_list(struct request *request)
+void folder_free(struct dirent **entries, int count)
 {
-	const char *path = path_argument(request);
-
-	if (!path)
+	if (count < 0)
 		return;
-	if (access(path, R_OK))
-		fail(request, path);
-	put_listing(request->out, "names", path);
+	while (count--)
+		free(entries[count]);
+	free(entries);
+}
+
+long long meminfo_kb(const char *name)
+{
+	char text[4096];
+	const char *line;
+
+	file_text("/proc/meminfo", text, sizeof(text));
+	line = strstr(text, name);
+	return line ? strtoll(line + strlen(name), NULL, 10) : 0;
 }

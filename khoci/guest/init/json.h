@@ -1,44 +1,65 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The little JSON the agent speaks: flat objects in, any nesting out. */
+/*
+ * The JSON of the line protocol: flat objects in, any shape out, ASCII only.
+ *
+ * A string stands for bytes, one code point each: a byte above 0x7e is written
+ * as \u00XX, and no code point above 0xff is read.
+ */
 #ifndef KHOCI_JSON_H
 #define KHOCI_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Values of one flat object; text is unescaped and lives in the object. */
-#define JSON_MAX_FIELDS 16
+#define JSON_MEMBERS	16
+#define JSON_OUT_SIZE	(256 * 1024)
 
-struct json_field {
-	const char *name;
-	const char *text;	/* NULL if the value is a number or a bool */
+enum json_type {
+	JSON_STRING,
+	JSON_INT,
+	JSON_BOOL,
+};
+
+/* text is set for strings, number for integers and booleans. */
+struct json_member {
+	const char *key;
+	enum json_type type;
+	const char *text;
 	long long number;
 };
 
 struct json_object {
-	struct json_field fields[JSON_MAX_FIELDS];
-	int count;
+	size_t count;
+	struct json_member members[JSON_MEMBERS];
 };
 
-/* Parses line in place. False if it is not one flat object of strings, integers and bools. */
-bool json_parse(char *line, struct json_object *object);
+/*
+ * Read one object of strings, integers and booleans. The text is decoded in
+ * place and must outlive the object. False if it is anything else.
+ */
+bool json_parse(char *text, size_t len, struct json_object *object);
 
-const char *json_text(const struct json_object *object, const char *name);
-bool json_number(const struct json_object *object, const char *name, long long *number);
+/* NULL if there is no such member, or it is of another type. */
+const char *json_text(const struct json_object *object, const char *key);
+const long long *json_int(const struct json_object *object, const char *key);
 
-/* A growing text; what does not fit in memory ends the agent. */
+/* What is written. full is set, and the text useless, once it does not fit. */
 struct json_out {
-	char *text;
-	size_t length, size;
+	size_t len;
+	bool full;
 	bool comma;
+	char data[JSON_OUT_SIZE];
 };
 
-void json_begin(struct json_out *out);
-void json_open(struct json_out *out, const char *name, char bracket);
+/* The key is NULL for the outermost object and for the elements of an array. */
+void json_open(struct json_out *out, const char *key, char bracket);
 void json_close(struct json_out *out, char bracket);
-void json_put_text(struct json_out *out, const char *name, const char *text, size_t length);
-void json_put_string(struct json_out *out, const char *name, const char *text);
-void json_put_number(struct json_out *out, const char *name, long long number);
-void json_put_bool(struct json_out *out, const char *name, bool value);
+void json_put_bytes(struct json_out *out, const char *key,
+		    const char *bytes, size_t len);
+void json_put_text(struct json_out *out, const char *key, const char *text);
+void json_put_hex(struct json_out *out, const char *key,
+		  const char *bytes, size_t len);
+void json_put_int(struct json_out *out, const char *key, long long number);
+void json_put_bool(struct json_out *out, const char *key, bool value);
 
 #endif

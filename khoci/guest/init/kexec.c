@@ -1,64 +1,92 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kexec.h>
 #include <string.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "commands.h"
+#include "files.h"
 
-#define FINALIZE KHO_DIR "/out/finalize"
-
-/* Before 7.1 the handover is serialised on demand; 6.17 and 6.18 want it before the load. */
-void command_finalize(struct request *request)
+bool run_finalize(struct agent *agent, const struct json_object *arguments)
 {
-	int fd = open(FINALIZE, O_WRONLY | O_CLOEXEC);
+	const char *path = KHO_FOLDER "/out/finalize";
+	bool present = !access(path, F_OK);
 
-	if (fd < 0 && errno == ENOENT) {
-		json_put_bool(request->out, "present", false);
-		return;
-	}
-	if (fd < 0 || write(fd, "1", 1) != 1)
-		fail(request, FINALIZE);
-	if (fd >= 0)
-		close(fd);
-	json_put_bool(request->out, "present", true);
+	(void)arguments;
+	if (present && !file_write(path, "1"))
+		return failed(agent, errno, "write %s", path);
+	json_put_bool(&agent->answer, "present", present);
+	return true;
 }
 
-static int open_argument(struct request *request, const char *name)
+static int open_image(struct agent *agent, const char *path)
 {
-	const char *path = json_text(request->arguments, name);
-	int fd;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (!path) {
-		refuse(request, "an argument is missing");
-		return -1;
-	}
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		fail(request, path);
+		failed(agent, errno, "open %s", path);
 	return fd;
 }
 
-void command_load(struct request *request)
+static bool load(struct agent *agent, int kernel, int initrd,
+		 const char *cmdline)
 {
-	const char *cmdline = json_text(request->arguments, "cmdline");
-	int kernel = open_argument(request, "kernel");
-	int initrd = open_argument(request, "initrd");
+	unsigned long flags = initrd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0;
 
-	if (!cmdline)
-		refuse(request, "an argument is missing");
-	else if (kernel >= 0 && initrd >= 0 &&
-		 syscall(SYS_kexec_file_load, kernel, initrd, strlen(cmdline) + 1, cmdline, 0UL))
-		fail(request, "kexec_file_load");
-	close(kernel);
-	close(initrd);
+	if (syscall(SYS_kexec_file_load, kernel, initrd, strlen(cmdline) + 1,
+		    cmdline, flags))
+		return failed(agent, errno, "kexec_file_load");
+	return true;
 }
 
-/* Returns only if there is nothing to jump to. */
-bool kexec_jump(void)
+static bool load_with_initrd(struct agent *agent, int kernel,
+			     const char *path, const char *cmdline)
 {
-	sync();
-	return !reboot(RB_KEXEC);
+	int initrd = open_image(agent, path);
+	bool done;
+
+	if (initrd < 0)
+		return false;
+	done = load(agent, kernel, initrd, cmdline);
+	close(initrd);
+	return done;
+}
+
+bool run_load(struct agent *agent, const struct json_object *arguments)
+{
+	const char *initrd = json_text(arguments, "initrd");
+	const char *path = need_text(agent, arguments, "kernel");
+	const char *cmdline = need_text(agent, arguments, "cmdline");
+	int kernel;
+	bool done;
+
+	if (!path || !cmdline)
+		return false;
+	kernel = open_image(agent, path);
+	if (kernel < 0)
+		return false;
+	done = initrd ? load_with_initrd(agent, kernel, initrd, cmdline) :
+			load(agent, kernel, -1, cmdline);
+	close(kernel);
+	return done;
+}
+
+bool run_jump(struct agent *agent, const struct json_object *arguments)
+{
+	char loaded[8];
+
+	(void)arguments;
+	file_text("/sys/kernel/kexec_loaded", loaded, sizeof(loaded));
+	if (strcmp(loaded, "1"))
+		return failed(agent, ENODEV, "no consumer is loaded");
+	return true;
+}
+
+void after_jump(struct agent *agent)
+{
+	reboot(RB_KEXEC);
+	send_event(agent, "jump-failed", "reboot", errno);
 }

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <string.h>
+
+#include "commands.h"
+
+static bool run_ping(struct agent *agent, const struct json_object *arguments)
+{
+	(void)agent;
+	(void)arguments;
+	return true;
+}
+
+static const struct command commands[] = {
+	{ .name = "ping", .run = run_ping },
+	{ .name = "read", .run = run_read },
+	{ .name = "list", .run = run_list },
+	{ .name = "pages", .run = run_pages },
+	{ .name = "pressure", .run = run_pressure },
+	{ .name = "kmsg", .run = run_kmsg },
+	{ .name = "finalize", .run = run_finalize, .guest_only = true },
+	{ .name = "load", .run = run_load, .guest_only = true },
+	{ "jump", run_jump, after_jump, true },
+	{ "poweroff", run_poweroff, after_poweroff, true },
+	{ "crash", run_crash, after_crash, true },
+};
+
+const struct command *find_command(const char *name)
+{
+	size_t count = sizeof(commands) / sizeof(commands[0]);
+
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+const char *need_text(struct agent *agent, const struct json_object *arguments,
+		      const char *key)
+{
+	const char *text = json_text(arguments, key);
+
+	if (!text)
+		failed(agent, EINVAL, "no text for %s", key);
+	return text;
+}
