@@ -15,7 +15,7 @@ from khoci.compat.cell import Bench, consumer_cmdline, machine, run_cell
 from khoci.compat.plan import Cell
 from khoci.compat.policy import violations
 from khoci.config.kernels import Kernels, load_kernels
-from khoci.config.matrix import PAIRS, MatrixConfig, find_matrix_file, load_matrix
+from khoci.config.matrix import DEFAULT_MATRIX, PAIRS, MatrixConfig, find_matrix_file, load_matrix
 from khoci.config.policy import Policy, load_policy
 from khoci.doctor import doctor
 from khoci.errors import EXIT_DISAGREE, EXIT_HARNESS, EXIT_OK, KhociError
@@ -95,7 +95,7 @@ _accelerator_option = click.option(
 
 def _load(name: str) -> tuple[MatrixConfig, Kernels, Policy]:
     """The matrix file, and the ``kernels.toml`` and ``policy.toml`` beside it or else shipped."""
-    matrix = load_matrix(find_matrix_file(name, (_HERE, data_dir("matrix"))))
+    matrix = load_matrix(find_matrix_file(name, (_HERE, data_dir("matrix"))), name)
     kernels = load_kernels(_beside(matrix.file, "kernels.toml"))
     return matrix, kernels, load_policy(_beside(matrix.file, "policy.toml"))
 
@@ -106,7 +106,7 @@ def _beside(file: Path, name: str) -> Path:
 
 
 @matrix_group.command(name="plan")
-@click.argument("matrix", default="default")
+@click.argument("matrix", default=DEFAULT_MATRIX)
 @_matrix_options
 def plan_command(
     matrix: str, kernels: list[str], scenarios: list[str], pairs: str | None, accel: str | None
@@ -125,7 +125,7 @@ def plan_command(
 
 
 @matrix_group.command(name="run")
-@click.argument("matrix", default="default")
+@click.argument("matrix", default=DEFAULT_MATRIX)
 @_matrix_options
 @click.option("-j", "--jobs", type=click.IntRange(1), default=os.cpu_count(), help="cells at once")
 @click.option("--resume", is_flag=True, help="go on with the last run, or the one of --run")
@@ -149,16 +149,21 @@ def run_command(
     """
     if resume or run_id:
         folder = open_run(RUNS, run_id) if run_id else latest_run(RUNS)
-        request = folder.request()
-        matrix, plan = str(request["matrix"]), Plan.from_json(request["plan"])
-        config, known, policy = _load(matrix)
+        plan = Plan.from_json(folder.request())
+        _, known, policy = _load(plan.matrix)
     else:
         config, known, policy = _load(matrix)
         plan = make_plan(
-            config, known, names=kernels, scenarios=scenarios, pairs=pairs, accelerator=accel
+            matrix,
+            config,
+            known,
+            names=kernels,
+            scenarios=scenarios,
+            pairs=pairs,
+            accelerator=accel,
         )
         check_host(plan, known)
-        folder = new_run(RUNS, {"matrix": str(config.file), "plan": plan.to_json()})
+        folder = new_run(RUNS, plan.to_json())
     _run(plan, known, folder, jobs)
     results = list(load_all(folder, [cell.name for cell in plan.cells]).values())
     click.echo(table(results, plan.kernels), nl=False)
@@ -195,7 +200,7 @@ def _judge(results: Sequence[CellResult], policy: Policy) -> int:
 @click.argument("producer")
 @click.argument("consumer")
 @click.argument("scenario", type=click.Choice(sorted(scenarios())))
-@click.option("--matrix", default="default", help="matrix file whose [guest] table is used")
+@click.option("--matrix", default=DEFAULT_MATRIX, help="matrix file whose [guest] table is used")
 @click.option(
     "--keep", type=click.Path(path_type=Path), help="keep logs and capture in this folder"
 )

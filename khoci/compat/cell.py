@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +17,7 @@ from khoci.compat.facts import Facts
 from khoci.compat.observe import CellSetup, observe
 from khoci.compat.plan import Cell
 from khoci.compat.verdict import cell_verdict, judge
-from khoci.config.matrix import GuestConfig
+from khoci.config.matrix import DEFAULT_MATRIX, GuestConfig
 from khoci.errors import HarnessError
 from khoci.guest.initramfs import consumer_initramfs, producer_initramfs
 from khoci.kernel.cache import Artifact
@@ -40,6 +41,7 @@ class Bench:
         guest: the machine's shape.
         accelerator: how guest code is run.
         agent: the static /init.
+        matrix: the matrix file, as named on the command line.
         cache: where initramfs images are kept.
     """
 
@@ -49,6 +51,7 @@ class Bench:
     guest: GuestConfig
     accelerator: Accelerator
     agent: Path
+    matrix: str
     cache: Path
 
 
@@ -96,15 +99,16 @@ async def run_cell(bench: Bench, cell: Cell, folder: Path) -> CellResult:
     files = {path.name: f"evidence/{cell.name}/{path.name}" for path in sorted(folder.iterdir())}
     return replace(
         result,
-        reproduce=reproduce(cell),
+        reproduce=reproduce(cell, bench.matrix),
         files=files,
         seconds=round(time.monotonic() - began, 2),
     )
 
 
-def reproduce(cell: Cell) -> str:
+def reproduce(cell: Cell, matrix: str) -> str:
     """The command that runs the cell again."""
-    return f"khoci cell run {cell.producer} {cell.consumer} {cell.scenario}"
+    command = ["khoci", "cell", "run", cell.producer, cell.consumer, cell.scenario]
+    return shlex.join(command if matrix == DEFAULT_MATRIX else [*command, "--matrix", matrix])
 
 
 async def _result(bench: Bench, cell: Cell, folder: Path) -> CellResult:

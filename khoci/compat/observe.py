@@ -145,11 +145,11 @@ def _did_not_jump(setup: CellSetup, guest: Guest, error: GuestEndedError) -> str
 
 
 def _capture(setup: CellSetup, ram: GuestRam, scratch: bytes | None) -> _AtJump:
-    found = handoff.locate(ram)
-    if found is None:
-        return _AtJump(None)
     recorder = Recorder(ram)
     try:
+        found = handoff.locate(ram)
+        if found is None:
+            return _AtJump(None)
         handover = decode(recorder, found.fdt_addr, scratch=scratch)
         setup.scenario.fill(ram, handover)
         gained = handed.misread(recorder, handover)

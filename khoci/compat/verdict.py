@@ -255,20 +255,38 @@ RULES: Mapping[str, Callable[[Facts], Judgement]] = {
 }
 
 
+def _nothing_handed(facts: Facts) -> Judgement:
+    """The root's judgement when the capture holds no handover."""
+    log = facts.consumer_log
+    seen = loglines.find(loglines.ROOT_FOUND, log) or loglines.find(loglines.ROOT_REFUSED, log)
+    if seen:
+        text = "the consumer was given a handover that the capture does not show"
+        return Judgement(Verdict.ERROR, (Evidence("harness", text), Evidence("log", seen)))
+    text = "the producer attached no handover to the kexec image"
+    return death(facts) or _because(Verdict.ABSENT, "decode", text)
+
+
 def judge(facts: Facts) -> dict[str, Judgement]:
     """One judgement for each component that the producer handed over.
 
     If nothing reached the kexec image at all, the root is ``absent`` and nothing else is listed.
     """
     if facts.handed is None:
-        text = "the producer attached no handover to the kexec image"
-        return {"root": death(facts) or _because(Verdict.ABSENT, "decode", text)}
+        return {"root": _nothing_handed(facts)}
     instead = _not_taken(facts)
     judgements = {"root": _root(facts)}
     for component in facts.handed.components:
         if component != "root":
-            judgements[component] = instead or RULES.get(component, _unread)(facts)
+            judgements[component] = instead or _by_rule(component, facts)
     return judgements
+
+
+def _by_rule(component: str, facts: Facts) -> Judgement:
+    """The judgement of a component; of one that no rule knows, that it could not be checked."""
+    if component in RULES:
+        return RULES[component](facts)
+    unknown = _because(Verdict.ACCEPTED, "decode", f"khoci knows no rule for '{component}'")
+    return death(facts) or unknown
 
 
 def cell_verdict(judgements: Mapping[str, Judgement]) -> Verdict:

@@ -9,6 +9,9 @@ from pathlib import Path
 from khoci.config.toml import Table, load
 from khoci.errors import UsageError
 
+DEFAULT_MATRIX = "default"
+"""The matrix that is run when none is named."""
+
 PAIRS = ("self", "adjacent", "upgrade", "rollback", "all")
 _SIZES = {"K": 10, "M": 20, "G": 30}
 _SIZE = re.compile(r"(\d+)([KMG])?")
@@ -38,6 +41,8 @@ class MatrixConfig:
     """One matrix file.
 
     Attributes:
+        file: where it was read from.
+        name: what the user called it.
         kernels: names as in ``kernels.toml`` (``6.18`` is the newest of that series).
         pairs: one of ``PAIRS``.
         scenarios: names of scenarios.
@@ -45,6 +50,7 @@ class MatrixConfig:
     """
 
     file: Path
+    name: str
     kernels: tuple[str, ...]
     pairs: str
     scenarios: tuple[str, ...]
@@ -57,8 +63,8 @@ def parse_size(text: str) -> int | None:
     return int(match[1]) << _SIZES.get(match[2] or "", 0) if match else None
 
 
-def load_matrix(path: Path) -> MatrixConfig:
-    """Read a matrix file.
+def load_matrix(path: Path, name: str = "") -> MatrixConfig:
+    """Read a matrix file, that the user calls ``name``, or else by its path.
 
     Raises:
         UsageError: the file, a table or a key is wrong; the message says which.
@@ -70,6 +76,7 @@ def load_matrix(path: Path) -> MatrixConfig:
         raise top.error(f"key 'pairs' must be one of {', '.join(PAIRS)}, not '{pairs}'")
     return MatrixConfig(
         file=path,
+        name=name or str(path),
         kernels=_needed(top, "kernels"),
         pairs=pairs,
         scenarios=_needed(top, "scenarios"),

@@ -39,6 +39,7 @@ class Plan:
     pairs: str
     scenarios: tuple[str, ...]
     guest: GuestConfig
+    matrix: str
     accelerator: str | None = None
 
     @property
@@ -90,6 +91,7 @@ def make_plan(
         pairs=pairs or matrix.pairs,
         scenarios=tuple(scenario.name for scenario in wanted),
         guest=matrix.guest,
+        matrix=matrix.name,
         accelerator=accelerator,
     )
 
@@ -148,6 +150,7 @@ def prepare(
         guest=plan.guest,
         accelerator=TCG,
         agent=agent,
+        matrix=plan.matrix,
         cache=cache,
     )
     return replace(bench, accelerator=_accelerator(plan, bench))
