@@ -154,7 +154,6 @@ def run_command(
     else:
         config, known, policy = _load(matrix)
         plan = make_plan(
-            matrix,
             config,
             known,
             names=kernels,
