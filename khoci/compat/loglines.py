@@ -29,6 +29,13 @@ LUO_REFUSED = re.compile(
     r"|Block (contains invalid|set is corrupted))"
 )
 PANIC = re.compile(r"Kernel panic - not syncing|PANIC: (early exception|double fault)")
+CAUSES = (
+    re.compile(r"BUG: unable to handle|general protection fault|kernel BUG at|divide error"),
+    re.compile(r"\bRIP: \S"),
+    LUO_REFUSED,
+)
+"""What the log says, before a panic, of where it came from."""
+
 SPLAT = re.compile(
     r"(?<!\w)WARNING: (CPU: |at |.*:\d+ at )|kernel BUG at |BUG: |Oops: |Oops\[|KASAN: "
     r"|rcu: INFO: .*stall|UBSAN: |INFO: task .* blocked|general protection fault"

@@ -32,7 +32,8 @@ def death(facts: Facts) -> Judgement | None:
     log = facts.consumer_log
     panic = loglines.find(loglines.PANIC, log)
     if panic is not None:
-        return _because(Verdict.PANIC, "log", panic)
+        causes = (loglines.find(pattern, log) for pattern in loglines.CAUSES)
+        return _because(Verdict.PANIC, "log", *(line for line in causes if line), panic)
     verdict = Verdict.HANG if facts.end.how in (End.HALTED, End.SILENT) else Verdict.RESET
     last = loglines.last_line(log)
     after = f"the last line was: {last}" if last else "its console said nothing"
@@ -197,9 +198,7 @@ def _luo(facts: Facts) -> Judgement:
     refused = loglines.find(loglines.LUO_REFUSED, facts.consumer_log)
     dead = death(facts)
     if dead:
-        return Judgement(
-            dead.verdict, ((Evidence("log", refused),) if refused else ()) + dead.evidence
-        )
+        return dead
     if refused:
         return _because(Verdict.REFUSED, "log", refused)
     line = loglines.find(loglines.LUO_RETRIEVED, facts.consumer_log)

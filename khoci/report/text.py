@@ -81,19 +81,19 @@ def _line(label: str, cells: Sequence[str], label_width: int, width: int) -> str
     return f"{label:<{label_width}}{''.join(f' {cell:<{width - 1}}' for cell in cells)}".rstrip()
 
 
-def _note(result: CellResult) -> tuple[str, str, str]:
-    """Heading, reason and command of one cell, the reason cut to the width."""
+def _note(result: CellResult) -> tuple[str, list[str], str]:
+    """Heading, reasons and command of one cell, the reasons cut to the width."""
     heading = f"{result.verdict.upper()}: {result.producer} -> {result.consumer} {result.scenario}"
-    return heading, _cut(_reason(result), WIDTH - 2), result.reproduce
+    return heading, [_cut(reason, WIDTH - 2) for reason in _reasons(result)], result.reproduce
 
 
-def _reason(result: CellResult) -> str:
-    """What proves the verdict; the splat of a cell that is right but for it."""
+def _reasons(result: CellResult) -> list[str]:
+    """What proves the verdict, two lines at most; the splat of a cell that is right but for it."""
     decision = deciding(result)
-    if result.verdict in QUIET or decision is None or not decision[1].evidence:
-        return next(iter(result.splats), "")
+    if result.verdict in QUIET or decision is None:
+        return list(result.splats[:1])
     component, judgement = decision
-    return f"{component}: {judgement.evidence[0].text}"
+    return [f"{component}: {item.text}" for item in judgement.evidence[:2]]
 
 
 def _cut(text: str, width: int) -> str:

@@ -63,9 +63,8 @@ class RunFolder:
             UsageError: the folder is not a run.
         """
         try:
-            request = json.loads((self.path / "meta" / "run.json").read_text(encoding="utf-8"))
-            return {"matrix": str(request["matrix"]), "plan": dict(request["plan"])}
-        except (OSError, ValueError, KeyError, TypeError):
+            return dict(json.loads((self.path / "meta" / "run.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
             raise UsageError(f"{self.path}: is not the folder of a run") from None
 
 
