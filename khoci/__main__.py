@@ -18,12 +18,12 @@ def main() -> None:
 
 
 def _exit_code() -> int:
-    from khoci.cli import cli  # noqa: PLC0415  (so that ^C while importing is handled too)
-
     try:
+        from khoci.cli import cli  # noqa: PLC0415  (so that ^C while importing is handled too)
+
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        click.echo(f"khoci: {error.format_message()}", err=True)
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
         click.echo("khoci: interrupted", err=True)

@@ -147,6 +147,7 @@ def run_command(
     MATRIX is a file, or the name of one in matrix/: default, releases. The results go to
     runs/<id>/, one JSON file a cell.
     """
+    folder = None
     if resume or run_id:
         folder = open_run(RUNS, run_id) if run_id else latest_run(RUNS)
         plan = Plan.from_json(folder.request())
@@ -154,28 +155,25 @@ def run_command(
     else:
         config, known, policy = _load(matrix)
         plan = make_plan(
-            config,
-            known,
-            names=kernels,
-            scenarios=scenarios,
-            pairs=pairs,
-            accelerator=accel,
+            config, known, names=kernels, scenarios=scenarios, pairs=pairs, accelerator=accel
         )
         check_host(plan, known)
-        folder = new_run(RUNS, plan.to_json())
-    _run(plan, known, folder, jobs)
+    folder = _run(plan, known, folder, jobs)
     results = list(load_all(folder, [cell.name for cell in plan.cells]).values())
     click.echo(table(results, plan.kernels), nl=False)
     click.echo(f"results: {folder.path}/")
     context.exit(_judge(results, policy))
 
 
-def _run(plan: Plan, known: Kernels, folder: RunFolder, jobs: int) -> None:
-    wanted = remaining(plan, folder)
-    if wanted:
-        progress = progress_for()
-        bench = prepare(plan, known, wanted, cache_dir(), progress, _tell)
+def _run(plan: Plan, known: Kernels, folder: RunFolder | None, jobs: int) -> RunFolder:
+    """Run what has no result yet; a new run has its folder when its kernels are there."""
+    wanted = remaining(plan, folder) if folder else plan.cells
+    progress = progress_for()
+    bench = prepare(plan, known, wanted, cache_dir(), progress, _tell) if wanted else None
+    folder = folder or new_run(RUNS, plan.to_json())
+    if bench is not None:
         run_matrix(bench, wanted, folder, jobs, progress)
+    return folder
 
 
 def _tell(error: KhociError) -> None:

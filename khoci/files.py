@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from khoci.errors import HarnessError
 
 
 @contextmanager
@@ -14,17 +17,30 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a path beside ``target`` to write to; rename it to ``target`` if all went well.
 
     Readers see the old file or the whole new one. On any exception the temporary file is removed.
+
+    Raises:
+        HarnessError: the disk is full.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary: Path | None = None
     try:
+        temporary = _beside(target)
         yield temporary
         temporary.chmod(0o644)
         temporary.replace(target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise HarnessError(f"{target}: {error.strerror}, make room and run again") from None
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _beside(target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    os.close(handle)
+    return Path(name)
 
 
 def write_atomic(target: Path, content: bytes | str) -> None:

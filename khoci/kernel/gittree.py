@@ -7,10 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import git
-from git.exc import GitCommandError, InvalidGitRepositoryError, NoSuchPathError
-
 from khoci.errors import HarnessError
+
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # a host without git just has no git source
+
+import git
+from git.exc import (
+    GitCommandError,
+    InvalidGitRepositoryError,
+    NoSuchPathError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
