@@ -6,18 +6,21 @@ from collections.abc import Iterable, Sequence
 
 from khoci.config.policy import Known, Policy
 from khoci.results import CellResult
+from khoci.verdicts import Verdict
 
 
 def violations(results: Sequence[CellResult], policy: Policy) -> list[str]:
     """One line for each cell that the policy forbids.
 
-    A known break that did not happen, though its cell was run, is one too: so the list of
+    A known break that did not happen, though its scenario was run, is one too: so the list of
     exceptions shrinks when a kernel is mended.
     """
     lines = []
     for result in results:
         known = _known(result, policy.known)
         where = f"{result.producer} -> {result.consumer} {result.scenario}"
+        if result.verdict is Verdict.ABSENT:
+            continue
         if known and result.verdict is not known.verdict:
             lines.append(f"{where}: {known.verdict} was known, it is {result.verdict} now")
         elif not known and result.verdict in policy.never:

@@ -84,7 +84,8 @@ def _line(label: str, cells: Sequence[str], label_width: int, width: int) -> str
 def _note(result: CellResult) -> tuple[str, list[str], str]:
     """Heading, reasons and command of one cell, the reasons cut to the width."""
     heading = f"{result.verdict.upper()}: {result.producer} -> {result.consumer} {result.scenario}"
-    return heading, [_cut(reason, WIDTH - 2) for reason in _reasons(result)], result.reproduce
+    lines = [line for reason in _reasons(result) for line in _wrapped(reason)]
+    return heading, lines, result.reproduce
 
 
 def _reasons(result: CellResult) -> list[str]:
@@ -96,8 +97,8 @@ def _reasons(result: CellResult) -> list[str]:
     return [f"{component}: {item.text}" for item in judgement.evidence[:2]]
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH - 2, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _legend(results: Sequence[CellResult], found: Sequence[Grid]) -> list[tuple[str, str]]:
