@@ -149,6 +149,8 @@ class Guest:
             raise HarnessError(f"QEMU did not start: {_last_words(log)}") from None
         finally:
             peer.close()
+            if self._process is None:
+                qmp.close()
         self._watchers = [
             asyncio.create_task(self._watch_events()),
             asyncio.create_task(self._watch_process(process, log)),
