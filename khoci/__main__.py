@@ -22,6 +22,9 @@ def _exit_code() -> int:
         from khoci.cli import cli  # noqa: PLC0415  (so that ^C while importing is handled too)
 
         status = cli.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return EXIT_USAGE
     except click.ClickException as error:
         click.echo(f"khoci: {error.format_message()}", err=True)
         return EXIT_USAGE

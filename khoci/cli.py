@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from khoci import __version__
 from khoci.compat.cell import Bench, consumer_cmdline, machine, run_cell
@@ -18,7 +19,7 @@ from khoci.config.kernels import Kernels, load_kernels
 from khoci.config.matrix import DEFAULT_MATRIX, PAIRS, MatrixConfig, find_matrix_file, load_matrix
 from khoci.config.policy import Policy, load_policy
 from khoci.doctor import doctor
-from khoci.errors import EXIT_DISAGREE, EXIT_HARNESS, EXIT_OK, KhociError
+from khoci.errors import EXIT_DISAGREE, EXIT_HARNESS, EXIT_OK, KhociError, UsageError
 from khoci.kernel.commands import kernel
 from khoci.kernel.store import is_cached
 from khoci.paths import cache_dir, data_dir
@@ -149,6 +150,7 @@ def run_command(
     """
     folder = None
     if resume or run_id:
+        _only_resume(context)
         folder = open_run(RUNS, run_id) if run_id else latest_run(RUNS)
         plan = Plan.from_json(folder.request())
         _, known, policy = _load(plan.matrix)
@@ -163,6 +165,13 @@ def run_command(
     click.echo(table(results, plan.kernels), nl=False)
     click.echo(f"results: {folder.path}/")
     context.exit(_judge(results, policy))
+
+
+def _only_resume(context: click.Context) -> None:
+    """A resumed run goes on as it began: refuse what would ask for another one."""
+    for name in ("matrix", "kernels", "scenarios", "pairs", "accel"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(f"a run is resumed as it began: leave out {name}")
 
 
 def _run(plan: Plan, known: Kernels, folder: RunFolder | None, jobs: int) -> RunFolder:

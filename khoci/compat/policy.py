@@ -49,4 +49,5 @@ def _applies(known: Known, result: CellResult) -> bool:
 def _named(kernel: str, names: Iterable[str]) -> bool:
     """Whether one of ``names`` is the kernel, or its series (``6.18`` for ``v6.18.15``)."""
     number = kernel.removeprefix("v")
-    return any(name in (kernel, number) or number.startswith(f"{name}.") for name in names)
+    numbers = [name.removeprefix("v") for name in names]
+    return any(name == number or number.startswith(f"{name}.") for name in numbers)

@@ -203,7 +203,11 @@ class Guest:
             self._lines.put_nowait(line.decode("utf-8", "replace").rstrip("\r"))
 
     def _on_gdb(self, data: bytes) -> None:
-        self._packets = gdb.split_packets(self._packets.rest + data)
+        try:
+            self._packets = gdb.split_packets(self._packets.rest + data)
+        except HarnessError as error:
+            self._fail(error)
+            return
         for payload in self._packets.payloads:
             self._stops.put_nowait(payload)
 
@@ -230,6 +234,10 @@ class Guest:
             self._agent_channel.drain()
             self._end.set_result(ended)
 
+    def _fail(self, error: HarnessError) -> None:
+        if not self._end.done():
+            self._end.set_exception(error)
+
     async def _watch_events(self) -> None:
         async for event in self._events:
             data: Any = event.get("data", {})
@@ -239,17 +247,21 @@ class Guest:
 
     async def _watch_process(self, process: asyncio.subprocess.Process, log: Path) -> None:
         status = await process.wait()
-        if not self._end.done():
-            words = _last_words(log)
-            self._end.set_exception(HarnessError(f"QEMU ended with status {status}: {words}"))
+        self._fail(HarnessError(f"QEMU ended with status {status}: {_last_words(log)}"))
 
     async def _watch_silence(self, pid: int) -> None:
-        while True:
+        while not self._end.done():
             await asyncio.sleep(self._clock.poll)
-            if self._clock.quiet and _dead(await self.registers()):
+            if self._clock.quiet and await self._is_dead():
                 self._set_end(Ended(End.HALTED, "all CPUs are halted with interrupts off"))
             elif self._clock.expired(pid):
                 self._set_end(Ended(End.SILENT, self._clock.describe(pid)))
+
+    async def _is_dead(self) -> bool:
+        try:
+            return _dead(await self.registers())
+        except QMPError:
+            return False  # QEMU is going; the watcher of the process says how
 
 
 @asynccontextmanager

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from khoci.compat.cell import Bench, consumer_cmdline, machine, missing_need, run_cell
+from khoci.compat.plan import Cell
+from khoci.config.matrix import DEFAULT_MATRIX, GuestConfig
+from khoci.kernel.cache import Artifact
+from khoci.results import CellResult
+from khoci.scenario import scenarios
+from khoci.verdicts import Verdict
+from khoci.vm.machine import TCG
+
+CELL = Cell("v6.16.12", "v7.3.4", "kho-test")
+KHO = "CONFIG_KEXEC_HANDOVER=y\n"
+
+
+def artifact(folder: Path, name: str, config: str | None) -> Artifact:
+    image = folder / f"{name}.bzImage"
+    image.write_bytes(name.encode())
+    path = None
+    if config is not None:
+        path = folder / f"{name}.config"
+        path.write_text(config)
+    return Artifact(name, "0" * 64, "x86_64", name[1:], image, config=path, cmdline=f"of={name}")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    agent = tmp_path / "init"
+    agent.write_bytes(b"agent")
+    kernels = [
+        artifact(tmp_path, "v6.16.12", KHO),
+        artifact(tmp_path, "v7.3.4", KHO + "CONFIG_TEST_KEXEC_HANDOVER=y\n"),
+        artifact(tmp_path, "unknown", None),
+    ]
+    return Bench(
+        kernels={kernel.name: kernel for kernel in kernels},
+        broken={},
+        scenarios=scenarios(),
+        guest=GuestConfig(),
+        accelerator=TCG,
+        agent=agent,
+        matrix=DEFAULT_MATRIX,
+        cache=tmp_path / "cache",
+    )
+
+
+def run(bench: Bench, cell: Cell, tmp_path: Path) -> CellResult:
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    return asyncio.run(run_cell(bench, cell, folder))
+
+
+def evidence(result: CellResult, component: str) -> str:
+    (item,) = result.components[component].evidence
+    return item.text
+
+
+def test_a_producer_without_the_test_cannot_do_kho_test(bench: Bench, tmp_path: Path) -> None:
+    result = run(bench, CELL, tmp_path)
+    assert result.verdict is Verdict.ABSENT
+    assert "v6.16.12 has no CONFIG_TEST_KEXEC_HANDOVER" in evidence(result, "kho_test")
+    assert result.reproduce == "khoci cell run v6.16.12 v7.3.4 kho-test"
+
+
+def test_a_cell_of_another_matrix_says_so(bench: Bench, tmp_path: Path) -> None:
+    result = run(replace(bench, matrix="my matrix.toml"), CELL, tmp_path)
+    assert result.reproduce.endswith("kho-test --matrix 'my matrix.toml'")
+
+
+def test_needs_are_those_of_the_producer(bench: Bench) -> None:
+    assert missing_need(bench, CELL) == "TEST_KEXEC_HANDOVER"
+    assert missing_need(bench, Cell("v7.3.4", "v6.16.12", "kho-test")) is None
+    assert missing_need(bench, Cell("v6.16.12", "v7.3.4", "reserve-mem")) is None
+    assert missing_need(bench, Cell("unknown", "v7.3.4", "kho-test")) is None
+
+
+@pytest.mark.parametrize("lost", ["v6.16.12", "v7.3.4"])
+def test_a_kernel_that_could_not_be_built_is_an_error(
+    lost: str, bench: Bench, tmp_path: Path
+) -> None:
+    left = {name: kernel for name, kernel in bench.kernels.items() if name != lost}
+    broken = replace(bench, kernels=left, broken={lost: f"{lost}: does not build"})
+    result = run(broken, CELL, tmp_path)
+    assert result.verdict is Verdict.ERROR
+    assert evidence(result, "root") == f"{lost}: does not build"
+
+
+def test_a_producer_without_symbols_is_an_error(bench: Bench, tmp_path: Path) -> None:
+    result = run(bench, Cell("v7.3.4", "v7.3.4", "kho-test"), tmp_path)
+    assert result.verdict is Verdict.ERROR
+    assert "v7.3.4: has no System.map" in evidence(result, "root")
+
+
+def test_the_machine_boots_the_producer_with_the_consumer_inside(bench: Bench) -> None:
+    made = machine(bench, CELL)
+    assert made.kernel == bench.kernels["v6.16.12"].image
+    assert b"v7.3.4" in made.initrd.read_bytes()
+    assert made.cmdline.endswith("of=v6.16.12")
+    assert consumer_cmdline(bench, CELL).endswith("of=v7.3.4")

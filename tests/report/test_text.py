@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from khoci.compat.plan import cells
+from khoci.report.grid import deciding, grids, notable
+from khoci.report.text import WIDTH, overall, table
+from khoci.results import CellResult, Evidence, Judgement
+from khoci.verdicts import MEANING, Verdict
+
+EIGHT = (
+    *("v6.16.12", "v6.17.13", "v6.18.15", "v6.19.14"),
+    *("v7.0.13", "v7.1.13", "v7.2.12", "v7.3.4"),
+)
+THREE = (EIGHT[1], EIGHT[2], EIGHT[7])
+
+
+def cell(
+    verdict: Verdict,
+    producer: str = EIGHT[0],
+    consumer: str = EIGHT[1],
+    scenario: str = "kho-test",
+    text: str = "KHO: found kexec handover data.",
+    splats: tuple[str, ...] = (),
+) -> CellResult:
+    components = {
+        "root": Judgement(Verdict.RESTORED, (Evidence("log", "all is well"),)),
+        "memory map": Judgement(verdict, (Evidence("log", text),)),
+    }
+    command = f"khoci cell run {producer} {consumer} {scenario}"
+    return CellResult(producer, consumer, scenario, verdict, components, splats, reproduce=command)
+
+
+def matrix(kernels: tuple[str, ...], verdicts: tuple[Verdict, ...]) -> list[CellResult]:
+    wanted = cells(kernels, "all", ("kho-test", "reserve-mem"))
+    return [
+        cell(verdict, item.producer, item.consumer, item.scenario, text="x" * 200)
+        for item, verdict in zip(wanted, itertools.cycle(verdicts), strict=False)
+    ]
+
+
+@pytest.mark.parametrize("kernels", [EIGHT, THREE])
+def test_no_line_is_too_long(kernels: tuple[str, ...]) -> None:
+    lines = table(matrix(kernels, tuple(Verdict)), kernels).splitlines()
+    assert max(map(len, lines)) <= WIDTH == 75
+    assert not any(line != line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize("kernels", [EIGHT, THREE])
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_word_stands_alone_and_is_explained(
+    kernels: tuple[str, ...], verdict: Verdict
+) -> None:
+    text = table(matrix(kernels, (verdict,)), kernels)
+    rows = [line.split() for line in text.splitlines() if line.startswith("v") and "->" not in line]
+    assert len(rows) == 2 * len(kernels)
+    (word,) = {word for row in rows for word in row[1:]}
+    assert all(len(row) == 1 + len(kernels) for row in rows)
+    assert f"  {word:<9} {MEANING[verdict]}" in text.splitlines()
+
+
+def test_words_differ_without_colour() -> None:
+    for kernels in (EIGHT, THREE):
+        found = [table([cell(verdict, *kernels[:2])], kernels).split() for verdict in Verdict]
+        assert len({tuple(words) for words in found}) == len(Verdict)
+    assert "\x1b" not in table(matrix(EIGHT, tuple(Verdict)), EIGHT)
+
+
+def test_columns_are_below_their_heads() -> None:
+    wanted = cells(EIGHT, "all", ("kho-test",))
+    order = itertools.cycle(Verdict)
+    results = [
+        cell(verdict, c.producer, c.consumer) for c, verdict in zip(wanted, order, strict=False)
+    ]
+    lines = table(results, EIGHT).splitlines()
+    head = next(line for line in lines if line.startswith("producer"))
+    starts = [head.index(name.removeprefix("v")) for name in EIGHT]
+    for line in (line for line in lines if line.startswith("v") and "->" not in line):
+        assert all(line[start - 1] == " " and line[start] != " " for start in starts)
+
+
+def test_cells_that_were_not_run_are_blank() -> None:
+    results = [cell(Verdict.RESTORED, THREE[0], THREE[0]), cell(Verdict.HANG, THREE[1], THREE[2])]
+    rows = [line for line in table(results, THREE).splitlines() if line.startswith("v6")]
+    assert [row.split() for row in rows[:2]] == [[THREE[0], "restored"], [THREE[1], "HANG"]]
+    assert rows[1].index("HANG") == rows[0].index("restored") + 9
+
+
+def test_only_used_words_are_in_the_legend() -> None:
+    text = table([cell(Verdict.RESTORED)], EIGHT)
+    assert MEANING[Verdict.RESTORED] in text
+    assert sum(meaning in text for meaning in MEANING.values()) == 1
+
+
+def test_a_note_says_what_decided_and_how_to_see_it_again() -> None:
+    note = """\
+PANIC: v6.16.12 -> v6.17.13 kho-test
+  memory map: Kernel panic - not syncing: oops
+  khoci cell run v6.16.12 v6.17.13 kho-test
+"""
+    assert note in table([cell(Verdict.PANIC, text="Kernel panic - not syncing: oops")], EIGHT)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ABSENT, Verdict.RESTORED, Verdict.REFUSED])
+def test_a_right_cell_has_a_note_only_for_its_splat(verdict: Verdict) -> None:
+    command = "khoci cell run"
+    assert command not in table([cell(verdict)], EIGHT)
+    text = table([cell(verdict, splats=("consumer: WARNING: CPU: 0",))], EIGHT)
+    assert command in text
+    assert "\n  consumer: WARNING: CPU: 0\n" in text
+
+
+def test_a_long_reason_is_wrapped_and_nothing_of_it_is_lost() -> None:
+    reason = " ".join(f"word{number}" for number in range(30))
+    lines = table([cell(Verdict.CORRUPT, text=reason)], EIGHT).splitlines()
+    start = lines.index("CORRUPT: v6.16.12 -> v6.17.13 kho-test")
+    end = next(at for at, line in enumerate(lines) if line.startswith("  khoci cell run"))
+    note = lines[start + 1 : end]
+    assert len(note) > 1
+    assert all(len(line) <= WIDTH and line.startswith("  ") for line in note)
+    assert " ".join(" ".join(note).split()) == f"memory map: {reason}"
+
+
+def test_a_note_has_the_first_two_proofs_only() -> None:
+    proofs = tuple(Evidence("log", f"proof {number}") for number in range(3))
+    many = replace(cell(Verdict.PANIC), components={"luo": Judgement(Verdict.PANIC, proofs)})
+    text = table([many], EIGHT)
+    assert "luo: proof 0\n  luo: proof 1\n" in text
+    assert "proof 2" not in text
+
+
+def test_counts() -> None:
+    results = [cell(Verdict.RESTORED), cell(Verdict.PANIC), cell(Verdict.RESTORED)]
+    assert table(results, EIGHT).endswith("\n2 restored, 1 panic\n")
+
+
+def test_no_results() -> None:
+    assert table([], EIGHT).strip() == ""
+    assert overall([]) is Verdict.ABSENT
+    assert overall([cell(Verdict.PANIC), cell(Verdict.REFUSED)]) is Verdict.PANIC
+
+
+def test_grids_follow_the_given_order() -> None:
+    newest_first = EIGHT[::-1]
+    first, second = grids(matrix(THREE, (Verdict.RESTORED,)), newest_first)
+    assert (first.scenario, second.scenario) == ("kho-test", "reserve-mem")
+    assert first.consumers == THREE[::-1]
+    assert [row.producer for row in first.rows] == list(THREE[::-1])
+    assert all(
+        result and (result.producer, result.consumer) == (row.producer, consumer)
+        for row in first.rows
+        for result, consumer in zip(row.cells, first.consumers, strict=True)
+    )
+
+
+def test_the_deciding_component() -> None:
+    decision = deciding(cell(Verdict.HANG))
+    assert decision is not None
+    assert decision[0] == "memory map"
+    assert deciding(CellResult("a", "b", "c", Verdict.ERROR, {})) is None
+
+
+def test_notable_cells_are_sorted_worst_first() -> None:
+    found = notable([cell(verdict) for verdict in Verdict])
+    assert [result.verdict for result in found] == [
+        *(Verdict.ERROR, Verdict.HANG, Verdict.RESET, Verdict.PANIC),
+        *(Verdict.CORRUPT, Verdict.DROPPED, Verdict.ACCEPTED),
+    ]

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from khoci.compat.plan import Cell
+from khoci.results import CellResult
+from khoci.run.local import run_cells
+from khoci.verdicts import Verdict
+
+
+def some(count: int) -> list[Cell]:
+    return [Cell(f"k{number}", "k", "s") for number in range(count)]
+
+
+class Runner:
+    """Runs cells that take a few turns of the loop, and counts them."""
+
+    def __init__(self, turns: int = 3, fails: str = "") -> None:
+        self.turns, self.fails = turns, fails
+        self.now = self.most = 0
+        self.stopped: list[str] = []
+        self.results: list[str] = []
+
+    async def run(self, cell: Cell) -> CellResult:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            for _ in range(self.turns):
+                await asyncio.sleep(0)
+            if cell.producer == self.fails:
+                raise OSError("disk full")
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            self.stopped.append(cell.producer)
+            raise
+        finally:
+            self.now -= 1
+        return CellResult(cell.producer, cell.consumer, cell.scenario, Verdict.RESTORED, {})
+
+    def done(self, cell: Cell, result: CellResult) -> None:
+        assert cell.producer == result.producer
+        self.results.append(cell.producer)
+
+
+async def leaves_no_task(work: Coroutine[Any, Any, None]) -> None:
+    """Run ``work``; when it is over, however that is, no other task is left."""
+    try:
+        await work
+    finally:
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@given(st.integers(0, 9), st.integers(1, 12))
+def test_all_cells_once_and_never_too_many(count: int, jobs: int) -> None:
+    runner = Runner()
+    asyncio.run(leaves_no_task(run_cells(some(count), runner.run, jobs, runner.done)))
+    assert sorted(runner.results) == [cell.producer for cell in some(count)]
+    assert runner.most == min(jobs, count)
+
+
+def test_one_job_keeps_the_order() -> None:
+    runner = Runner()
+    asyncio.run(run_cells(some(5), runner.run, 1, runner.done))
+    assert runner.results == [cell.producer for cell in some(5)]
+
+
+def test_an_exception_stops_the_others_and_is_raised() -> None:
+    runner = Runner(fails="k1")
+    with pytest.raises(OSError, match="disk full"):
+        asyncio.run(leaves_no_task(run_cells(some(9), runner.run, 3, runner.done)))
+    assert runner.now == 0
+    assert len(runner.stopped) == 2
+    assert "k1" not in runner.results
+    assert "k8" not in runner.results
+
+
+def test_an_exception_of_done_is_raised() -> None:
+    def full(_cell: Cell, _result: CellResult) -> None:
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        asyncio.run(leaves_no_task(run_cells(some(4), Runner().run, 2, full)))
+
+
+def test_cancelling_waits_until_the_cells_are_stopped() -> None:
+    runner = Runner(turns=10**9)
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(run_cells(some(5), runner.run, 2, runner.done))
+        await asyncio.sleep(0.01)
+        assert runner.now == 2
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert sorted(runner.stopped) == ["k0", "k1"]
+
+    asyncio.run(leaves_no_task(cancelled()))
+    assert runner.now == 0
+    assert runner.results == []
