@@ -143,6 +143,7 @@ def _setup(bench: Bench, cell: Cell, folder: Path) -> CellSetup:
     return CellSetup(
         producer=cell.producer,
         consumer=cell.consumer,
+        consumer_release=consumer.release,
         machine=machine(bench, cell),
         system_map=producer.system_map,
         consumer_cmdline=consumer_cmdline(bench, cell),

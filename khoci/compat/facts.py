@@ -82,13 +82,13 @@ class ConsumerFacts:
         release: as uname tells it.
         kho: whether KHO is on.
         scratch: its scratch areas, ``(start, size)`` each; None if it does not show them.
-        pressure: bytes that were allocated and written.
+        complaint: what went wrong when memory was allocated and written; empty if nothing.
     """
 
     release: str
     kho: bool
     scratch: tuple[tuple[int, int], ...] | None = None
-    pressure: int = 0
+    complaint: str = ""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class CellSetup:
     Attributes:
         producer: its name, for messages.
         consumer: its name, for messages.
+        consumer_release: what ``uname -r`` must say in it, empty if unknown.
         machine: the guest that boots the producer.
         system_map: the producer's, where the address of the jump is.
         consumer_cmdline: the consumer's kernel command line.
@@ -53,6 +54,7 @@ class CellSetup:
 
     producer: str
     consumer: str
+    consumer_release: str
     machine: Machine
     system_map: Path
     consumer_cmdline: str
@@ -64,9 +66,13 @@ class CellSetup:
 
 @dataclass(frozen=True)
 class _AtJump:
-    """What was seen while the producer stood at the jump."""
+    """What was seen while the producer stood at the jump.
+
+    ``console_end`` is where its log ends in the console.
+    """
 
     handover: Handover | None
+    console_end: int
     regions: tuple[RegionFact, ...] = ()
     misread: tuple[Range, ...] = ()
 
@@ -75,36 +81,31 @@ async def observe(setup: CellSetup) -> Facts:
     """Run the cell.
 
     Raises:
-        HarnessError: QEMU failed, or the producer did not get to the jump.
+        HarnessError: QEMU failed, the producer did not get to the jump, or the agent failed.
     """
     async with start_guest(setup.machine, setup.folder / "qemu.log") as guest:
+        split: int | None = None
         try:
-            return await _both_sides(setup, guest)
+            at_jump = await _produce(setup, guest)
+            split = at_jump.console_end
+            facts = await _consume(setup, guest, at_jump)
         finally:
-            guest_log = guest.console.decode("utf-8", "replace")
-            write_atomic(setup.folder / "console.log", guest_log)
+            _keep_logs(setup.folder, guest, split)
+        return replace(
+            facts,
+            producer_log=_text(guest.console[:split]),
+            consumer_log=_text(guest.console[split:]),
+        )
 
 
-async def _both_sides(setup: CellSetup, guest: Guest) -> Facts:
-    at_jump = await _produce(setup, guest)
-    split = len(guest.console)
-    producer_log = guest.console.decode("utf-8", "replace")
-    write_atomic(setup.folder / "producer.log", producer_log)
-    facts = Facts(
-        scenario=setup.scenario.name,
-        handed=handed.summary(at_jump.handover) if at_jump.handover else None,
-        consumer_log="",
-        regions=at_jump.regions,
-        consumer_has=setup.consumer_has,
-        producer_log=producer_log,
-    )
-    try:
-        facts = await _consume(guest, facts, at_jump)
-    except GuestEndedError as error:
-        facts = replace(facts, end=error.ended)
-    log = guest.console[split:].decode("utf-8", "replace")
-    write_atomic(setup.folder / "consumer.log", log)
-    return replace(facts, consumer_log=log)
+def _keep_logs(folder: Path, guest: Guest, split: int | None) -> None:
+    write_atomic(folder / "producer.log", _text(guest.console[:split]))
+    if split is not None:
+        write_atomic(folder / "consumer.log", _text(guest.console[split:]))
+
+
+def _text(console: bytes | bytearray) -> str:
+    return console.decode("utf-8", "replace")
 
 
 async def _produce(setup: CellSetup, guest: Guest) -> _AtJump:
@@ -122,7 +123,8 @@ async def _produce(setup: CellSetup, guest: Guest) -> _AtJump:
         raise HarnessError(f"{setup.producer}: {error}") from None
     except GuestEndedError as error:
         raise HarnessError(_did_not_jump(setup, guest, error)) from None
-    at_jump = await _in_thread(partial(_capture, setup, guest.ram, scratch_array(scratch)))
+    look = partial(_capture, setup, guest.ram, scratch_array(scratch), len(guest.console))
+    at_jump = await _in_thread(look)
     await guest.clear_break(jump)
     await guest.run()
     return at_jump
@@ -139,17 +141,17 @@ async def _in_thread(work: Callable[[], T]) -> T:
 
 
 def _did_not_jump(setup: CellSetup, guest: Guest, error: GuestEndedError) -> str:
-    log = guest.console.decode("utf-8", "replace")
+    log = _text(guest.console)
     line = loglines.find(loglines.PANIC, log) or loglines.last_line(log) or "its console is empty"
     return f"{setup.producer}: did not get to the jump, {error}: {line}"
 
 
-def _capture(setup: CellSetup, ram: GuestRam, scratch: bytes | None) -> _AtJump:
+def _capture(setup: CellSetup, ram: GuestRam, scratch: bytes | None, console_end: int) -> _AtJump:
     recorder = Recorder(ram)
     try:
         found = handoff.locate(ram)
         if found is None:
-            return _AtJump(None)
+            return _AtJump(None, console_end)
         handover = decode(recorder, found.fdt_addr, scratch=scratch)
         setup.scenario.fill(ram, handover)
         gained = handed.misread(recorder, handover)
@@ -162,27 +164,57 @@ def _capture(setup: CellSetup, ram: GuestRam, scratch: bytes | None) -> _AtJump:
         RegionFact(owner, item.start, item.size, digest(ram, item))
         for owner, item in handed.regions(handover)
     )
-    return _AtJump(handover, regions, tuple(gained))
+    return _AtJump(handover, console_end, regions, tuple(gained))
 
 
-async def _consume(guest: Guest, facts: Facts, at_jump: _AtJump) -> Facts:
+async def _consume(setup: CellSetup, guest: Guest, at_jump: _AtJump) -> Facts:
     """Wait for the consumer, then see what it made of the preserved memory."""
+    facts = Facts(
+        scenario=setup.scenario.name,
+        handed=handed.summary(at_jump.handover) if at_jump.handover else None,
+        consumer_log="",
+        regions=at_jump.regions,
+        consumer_has=setup.consumer_has,
+    )
+    try:
+        return await _ask(setup, guest, facts, at_jump.misread)
+    except GuestEndedError as error:
+        return replace(facts, end=error.ended)
+    except AgentError as error:
+        raise HarnessError(f"{setup.consumer}: {error}") from None
+
+
+async def _ask(setup: CellSetup, guest: Guest, facts: Facts, misread: Sequence[Range]) -> Facts:
     agent = Agent(guest)
     hello = await agent.hello()
+    if setup.consumer_release and hello.release != setup.consumer_release:
+        raise HarnessError(f"{setup.consumer}: the kernel that came up is {hello.release}")
     pages = await _page_counts(agent, [Range(r.start, r.size) for r in facts.regions])
-    gained = await _page_counts(agent, at_jump.misread)
-    scratch = await read_scratch(agent)
-    pressure = await agent.command("pressure", percent=PRESSURE_PERCENT)
+    gained = await _page_counts(agent, misread)
+    consumer = ConsumerFacts(
+        release=hello.release,
+        kho=hello.kho,
+        scratch=await read_scratch(agent),
+        complaint=await _use_memory(agent),
+    )
     regions = [
         replace(region, pages=count, after=digest(guest.ram, Range(region.start, region.size)))
         for region, count in zip(facts.regions, pages, strict=True)
     ]
-    misread = [
+    wrong = [
         RegionFact("misread", item.start, item.size, "", pages=count)
-        for item, count in zip(at_jump.misread, gained, strict=True)
+        for item, count in zip(misread, gained, strict=True)
     ]
-    consumer = ConsumerFacts(hello.release, hello.kho, scratch, int(pressure["bytes"]))
-    return replace(facts, consumer=consumer, regions=tuple(regions), misread=tuple(misread))
+    return replace(facts, consumer=consumer, regions=tuple(regions), misread=tuple(wrong))
+
+
+async def _use_memory(agent: Agent) -> str:
+    """Make the consumer allocate and write memory; say what went wrong with that."""
+    try:
+        await agent.command("pressure", percent=PRESSURE_PERCENT)
+    except AgentError as error:
+        return str(error)
+    return ""
 
 
 async def _page_counts(agent: Agent, ranges: Sequence[Range]) -> list[PageCounts]:

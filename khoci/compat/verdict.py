@@ -130,6 +130,8 @@ def _memory_map(facts: Facts) -> Judgement:
     dead = death(facts)
     if dead:
         return dead
+    if facts.consumer and facts.consumer.complaint:
+        return _because(Verdict.CORRUPT, "guest", facts.consumer.complaint)
     misread = _misread(facts)
     content = _content(_kept(facts), "preserved memory")
     if misread is None:

@@ -57,7 +57,7 @@ FINE = Facts(
     scenario="kho-test",
     handed=HANDED,
     consumer_log=logs.SELF_7_3 + "test_kho: KHO restore succeeded\n",
-    consumer=ConsumerFacts("7.3.4", kho=True, scratch=SCRATCH, pressure=1 << 28),
+    consumer=ConsumerFacts("7.3.4", kho=True, scratch=SCRATCH),
     regions=REGIONS,
 )
 
@@ -514,3 +514,10 @@ def test_real_pair_6_17_to_6_18() -> None:
         "scratch": Verdict.PANIC,
         "kho_test": Verdict.PANIC,
     }
+
+
+def test_a_consumer_that_cannot_use_its_memory_has_a_corrupt_map() -> None:
+    consumer = ConsumerFacts("7.3.4", kho=True, scratch=SCRATCH, complaint="pressure: EIO")
+    judgement = judge(replace(FINE, consumer=consumer))["memory map"]
+    assert judgement.verdict is Verdict.CORRUPT
+    assert [item.text for item in judgement.evidence] == ["pressure: EIO"]
