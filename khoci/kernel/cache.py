@@ -66,7 +66,7 @@ def key_of(inputs: Mapping[str, object]) -> str:
 
 
 class Cache:
-    """The folders below the cache: ``downloads``, ``trees``, ``kernels`` and ``failed``."""
+    """The folders below the cache: ``downloads``, ``trees``, ``kernels`` and so on."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -74,6 +74,7 @@ class Cache:
         self.trees = root / "trees"
         self.kernels = root / "kernels"
         self.failed = root / "failed"
+        self.initramfs = root / "initramfs"
 
     def folder(self, key: str) -> Path:
         """Where the kernel with ``key`` lies once it is complete."""
@@ -154,11 +155,8 @@ class Cache:
         """All that the cache holds: kernels, failed builds, downloads, trees left behind."""
         found = [_kernel_entry(path, "kernel") for path in _folders(self.kernels)]
         found += [_kernel_entry(path, "failed build") for path in _folders(self.failed)]
-        found += [
-            Entry(path, "download", path.name, path.stat().st_size, path.stat().st_mtime)
-            for path in sorted(self.downloads.glob("[!.]*"))
-            if path.is_file()
-        ]
+        found += _file_entries(self.downloads, "download")
+        found += _file_entries(self.initramfs, "initramfs")
         found += [
             Entry(tree, "stale tree", tree.name, folder_size(tree), tree.stat().st_mtime)
             for tree in _folders(self.trees)
@@ -186,6 +184,13 @@ def folder_size(folder: Path) -> int:
 
 def _folders(parent: Path) -> list[Path]:
     return sorted(path for path in parent.glob("[!.]*") if path.is_dir())
+
+
+def _file_entries(folder: Path, kind: str) -> list[Entry]:
+    files = [path for path in sorted(folder.glob("[!.]*")) if path.is_file()]
+    return [
+        Entry(path, kind, path.name, path.stat().st_size, path.stat().st_mtime) for path in files
+    ]
 
 
 def _kernel_entry(folder: Path, kind: str) -> Entry:

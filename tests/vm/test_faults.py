@@ -12,7 +12,7 @@ import pytest
 from khoci.kernel.cache import Artifact
 from tests.vm.conftest import command, run_matrix
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(3000)]
 
 
 def qemu_processes(marker: str) -> list[int]:

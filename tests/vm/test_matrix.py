@@ -7,7 +7,7 @@ import pytest
 
 from tests.vm.conftest import Run
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(3000)]
 
 OLD, NEW, RADIX = "v6.17.13", "v6.18.15", "v7.3.4"
 DEATHS = ("panic", "reset", "hang")
