@@ -14,7 +14,7 @@ from khoci.files import atomic_path
 from khoci.proc import require_tool
 
 COMPILER = "gcc"
-FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror")
+FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-static", "-Os", "-s")
 
 
 def sources() -> list[Path]:

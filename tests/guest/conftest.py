@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SANITIZED = (
-    *("gcc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g"),
+    *("gcc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-Wall", "-Wextra", "-Werror"),
     *("-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
 )
 
