@@ -10,7 +10,6 @@ from tests.vm.conftest import Run
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(3000)]
 
 OLD, NEW, RADIX = "v6.17.13", "v6.18.15", "v7.3.4"
-DEATHS = ("panic", "reset", "hang")
 
 
 def test_every_cell_has_a_result_and_none_is_an_error(default_run: Run) -> None:
@@ -42,14 +41,22 @@ def test_another_version_string_is_refused_in_both_directions(
 
 
 def test_one_string_over_two_bitmap_layouts_does_not_survive(default_run: Run) -> None:
-    forward = default_run.results[OLD, NEW, "kho-test"]
-    back = default_run.results[NEW, OLD, "kho-test"]
-    assert forward["verdict"] in DEATHS
-    assert back["verdict"] in DEATHS
-    assert "found kexec handover data" in evidence(forward, "root")
-    assert forward["components"]["memory map"]["verdict"] == forward["verdict"]
-    assert forward["details"]["handover"]["layout"] == "A"
-    assert back["details"]["handover"]["layout"] == "B"
+    for scenario in ("kho-test", "reserve-mem"):
+        forward = default_run.results[OLD, NEW, scenario]
+        assert forward["verdict"] == "panic"
+        assert "found kexec handover data" in evidence(forward, "root")
+        assert "RIP: 0010:kho_memory_init" in evidence(forward, "memory map")
+        assert forward["details"]["handover"]["layout"] == "A"
+
+
+def test_an_old_consumer_loses_what_it_does_not_read(default_run: Run) -> None:
+    tested = default_run.results[NEW, OLD, "kho-test"]
+    reserved = default_run.results[NEW, OLD, "reserve-mem"]
+    assert tested["verdict"] == tested["components"]["kho_test"]["verdict"] == "dropped"
+    assert reserved["verdict"] == "corrupt"
+    assert "Revived memory reservation 'khoci-small'" in evidence(reserved, "reserve_mem")
+    assert "16 of 16 pages are free memory" in evidence(reserved, "reserve_mem")
+    assert tested["details"]["handover"]["layout"] == "B"
 
 
 def test_both_logs_are_whole_and_belong_to_their_side(default_run: Run) -> None:
