@@ -7,7 +7,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from qemu.qmp import EventListener, QMPClient, QMPError
 from khoci.errors import HarnessError
 from khoci.proc import dying_with_parent
 from khoci.vm import gdb
-from khoci.vm.channel import Channel
+from khoci.vm.channel import Channel, LogPipe
 from khoci.vm.machine import Channels, Machine, driven_command
 from khoci.vm.ram import GuestRam
 from khoci.vm.silence import SilenceClock
@@ -82,7 +82,7 @@ class Guest:
         self._clock = SilenceClock(machine.accelerator.silence)
         self._end: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         self._process: asyncio.subprocess.Process | None = None
-        self._console_channel = Channel(self._on_console)
+        self._console_pipe = LogPipe(self._on_console)
         self._agent_channel = Channel(self._on_agent)
         self._gdb_channel = Channel(self._on_gdb)
         self._watchers: list[asyncio.Task[None]] = []
@@ -126,7 +126,7 @@ class Guest:
         """
         while not gdb.is_stop(await self._unless_ended(self._stops.get())):
             pass
-        self._console_channel.drain()
+        self._console_pipe.drain()
 
     async def registers(self) -> str:
         """The registers of all CPUs, as QEMU's monitor prints them."""
@@ -166,15 +166,20 @@ class Guest:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-        for channel in (self._console_channel, self._agent_channel, self._gdb_channel):
+        for channel in (self._console_pipe, self._agent_channel, self._gdb_channel):
             channel.close()
         with contextlib.suppress(QMPError, OSError, EOFError):
             await self._qmp.disconnect()
 
     async def _spawn(self, qmp: socket.socket, log: Path) -> asyncio.subprocess.Process:
-        ends = (self._console_channel, self._agent_channel, self._gdb_channel)
-        console, agent, stub = (channel.peer.fileno() for channel in ends)
-        channels = Channels(console, agent, qmp.fileno(), stub, self.ram.fd)
+        ends = (self._console_pipe, self._agent_channel, self._gdb_channel)
+        channels = Channels(
+            console=self._console_pipe.peer,
+            agent=self._agent_channel.peer.fileno(),
+            qmp=qmp.fileno(),
+            gdb=self._gdb_channel.peer.fileno(),
+            ram=self.ram.fd,
+        )
         command = driven_command(self.machine, channels)
         try:
             with log.open("wb") as stderr:
@@ -183,7 +188,7 @@ class Guest:
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=stderr,
                     stderr=stderr,
-                    pass_fds=(console, agent, qmp.fileno(), stub, self.ram.fd),
+                    pass_fds=astuple(channels),
                 )
         finally:
             for channel in ends:
@@ -230,7 +235,7 @@ class Guest:
 
     def _set_end(self, ended: Ended) -> None:
         if not self._end.done():
-            self._console_channel.drain()
+            self._console_pipe.drain()
             self._agent_channel.drain()
             self._end.set_result(ended)
 

@@ -56,7 +56,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Channels:
-    """File descriptors that the QEMU process inherits: sockets, and the RAM file."""
+    """File descriptors that the QEMU process inherits: a pipe, three sockets, the RAM file."""
 
     console: int
     agent: int
@@ -82,18 +82,14 @@ def driven_command(machine: Machine, channels: Channels) -> list[str]:
 
     A guest that resets or powers off stays paused, so that its memory can still be read.
     """
-    sockets = {
-        "console": channels.console,
-        "agent": channels.agent,
-        "qmp": channels.qmp,
-        "gdb": channels.gdb,
-    }
+    sockets = {"agent": channels.agent, "qmp": channels.qmp, "gdb": channels.gdb}
     file = f"/proc/self/fd/{channels.ram}"
     ram = f"memory-backend-file,id=ram,size={machine.memory},share=on,mem-path={file}"
     chardevs = [("-chardev", f"socket,id={name},fd={fd}") for name, fd in sockets.items()]
     return [
         *_common(machine),
         *("-object", ram),
+        *("-chardev", f"file,id=console,path=/proc/self/fd/{channels.console}"),
         *chain.from_iterable(chardevs),
         *("-serial", "chardev:console", "-serial", "chardev:agent"),
         *("-mon", "chardev=qmp,mode=control", "-gdb", "chardev:gdb"),

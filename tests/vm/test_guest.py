@@ -99,6 +99,20 @@ def test_lines_of_the_agent_both_ways(tmp_path: Path) -> None:
     with_guest(tiny.machine(tmp_path, code), work)
 
 
+def test_no_byte_of_the_console_is_lost_when_nobody_reads_for_a_while(tmp_path: Path) -> None:
+    async def work(guest: Guest) -> None:
+        await guest.run()
+        await asyncio.sleep(0)
+        time.sleep(1.5)  # that is the case: nothing else runs meanwhile
+        with pytest.raises(GuestEndedError):
+            await guest.next_line()
+        assert len(guest.console) == 30_003
+        assert guest.console.endswith(b"end")
+
+    code = tiny.flood("x", 30_000) + tiny.say("end") + tiny.RESET
+    with_guest(tiny.machine(tmp_path, code), work)
+
+
 def test_the_breakpoint_splits_the_console_and_memory_can_be_seen_and_changed(
     tmp_path: Path,
 ) -> None:

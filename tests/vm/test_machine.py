@@ -56,7 +56,7 @@ def test_no_device_that_was_not_asked_for(command: list[str]) -> None:
 def test_khoci_holds_every_channel() -> None:
     command = driven_command(MACHINE, CHANNELS)
     assert option(command, "-chardev") == [
-        "socket,id=console,fd=10",
+        "file,id=console,path=/proc/self/fd/10",
         "socket,id=agent,fd=11",
         "socket,id=qmp,fd=12",
         "socket,id=gdb,fd=13",

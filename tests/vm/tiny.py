@@ -32,6 +32,11 @@ def say(text: str, port: int = CONSOLE) -> bytes:
     return b"\xba" + port.to_bytes(2, "little") + letters
 
 
+def flood(letter: str, count: int) -> bytes:
+    """Write a letter ``count`` times to the console, never asking whether the port is ready."""
+    return b"\xb9" + count.to_bytes(2, "little") + say(letter)[:5] + bytes.fromhex("ee e2 fd")
+
+
 def store(address: int, value: int) -> bytes:
     """Write a byte at guest-physical ``address``, below ``LOADED`` + 64 KiB."""
     return b"\xc6\x06" + (address - LOADED).to_bytes(2, "little") + bytes([value])
