@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
-from khoci.vm.channel import Channel
+from khoci.vm.channel import Channel, LogPipe
 
 
 def test_drain_takes_what_is_there_without_waiting() -> None:
@@ -49,5 +50,22 @@ def test_a_guest_that_is_gone_is_not_an_error() -> None:
         channel.drain()
         channel.close()
         channel.close()
+
+    asyncio.run(run())
+
+
+def test_a_log_pipe_holds_a_whole_log_that_nobody_reads() -> None:
+    async def run() -> None:
+        got = bytearray()
+        pipe = LogPipe(got.extend)
+        os.set_blocking(pipe.peer, False)
+        for _ in range(50_000):
+            assert os.write(pipe.peer, b"x") == 1
+        pipe.drain()
+        assert len(got) == 50_000
+        pipe.close_peer()
+        pipe.drain()
+        pipe.close()
+        pipe.close()
 
     asyncio.run(run())
