@@ -41,9 +41,7 @@ def _exit_code() -> int:
 def _failed(error: Exception) -> int:
     """Say what failed in one line; return the exit code."""
     if isinstance(error, KhociError):
-        click.echo(f"khoci: {error}", err=True)
-        if error.detail:
-            click.echo(error.detail, err=True)
+        click.echo(error.report, err=True)
         return error.exit_code
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""

@@ -35,7 +35,7 @@ from khoci.run.folder import (
     new_run,
     open_run,
 )
-from khoci.run.matrix import Plan, check_host, make_plan, prepare, remaining, run_matrix
+from khoci.run.matrix import Plan, make_plan, prepare, remaining, run_matrix
 from khoci.scenario import scenarios
 from khoci.verdicts import Verdict
 from khoci.vm.interactive import run_interactive
@@ -159,7 +159,6 @@ def run_command(
         plan = make_plan(
             config, known, names=kernels, scenarios=scenarios, pairs=pairs, accelerator=accel
         )
-        check_host(plan, known)
     folder = _run(plan, known, folder, jobs)
     results = list(load_all(folder, [cell.name for cell in plan.cells]).values())
     click.echo(table(results, plan.kernels), nl=False)
@@ -186,9 +185,7 @@ def _run(plan: Plan, known: Kernels, folder: RunFolder | None, jobs: int) -> Run
 
 
 def _tell(error: KhociError) -> None:
-    click.echo(f"khoci: {error}", err=True)
-    if error.detail:
-        click.echo(error.detail, err=True)
+    click.echo(error.report, err=True)
 
 
 def _judge(results: Sequence[CellResult], policy: Policy) -> int:

@@ -28,6 +28,11 @@ class KhociError(Exception):
         super().__init__(message)
         self.detail = detail
 
+    @property
+    def report(self) -> str:
+        """What the user reads: the line, and the detail below it if there is one."""
+        return "\n".join(filter(None, (f"khoci: {self}", self.detail)))
+
 
 class UsageError(KhociError):
     """The request is wrong: an unknown name, a bad key, a file that is not there."""
