@@ -58,16 +58,21 @@ class Bench:
 def machine(bench: Bench, cell: Cell) -> Machine:
     """The guest that boots the cell's producer, with the consumer in its initramfs."""
     producer, consumer = bench.kernels[cell.producer], bench.kernels[cell.consumer]
-    scenario = bench.scenarios[cell.scenario]
     inner = consumer_initramfs(bench.agent, bench.cache)
+    initrd = producer_initramfs(bench.agent, consumer.image, inner, bench.cache)
+    return booting(bench, producer, bench.scenarios[cell.scenario], initrd)
+
+
+def booting(bench: Bench, kernel: Artifact, scenario: Scenario, initrd: Path) -> Machine:
+    """The guest of this run that boots ``kernel`` with ``initrd``."""
     return Machine(
-        kernel=producer.image,
-        initrd=producer_initramfs(bench.agent, consumer.image, inner, bench.cache),
-        cmdline=kernel_cmdline(bench.guest, scenario, producer.cmdline),
+        kernel=kernel.image,
+        initrd=initrd,
+        cmdline=kernel_cmdline(bench.guest, scenario, kernel.cmdline),
         memory=bench.guest.memory,
         cpus=bench.guest.cpus,
         accelerator=bench.accelerator,
-        arch=producer.arch,
+        arch=kernel.arch,
     )
 
 

@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from khoci.compat.cell import Bench, run_cell
-from khoci.compat.cmdline import kernel_cmdline
+from khoci.compat.cell import Bench, booting, run_cell
 from khoci.compat.plan import Cell, cells
 from khoci.config.kernels import Kernels
 from khoci.config.matrix import GuestConfig, MatrixConfig
@@ -28,7 +27,7 @@ from khoci.scenario import select
 from khoci.verdicts import Verdict
 from khoci.vm.accel import working_accelerator
 from khoci.vm.guest import Guest
-from khoci.vm.machine import ACCELERATORS, QEMU, TCG, Accelerator, Machine
+from khoci.vm.machine import ACCELERATORS, QEMU, TCG, Accelerator
 
 
 @dataclass(frozen=True)
@@ -163,15 +162,7 @@ def _accelerator(plan: Plan, bench: Bench) -> Accelerator:
     scenario = next(iter(bench.scenarios.values()), None)
     if kernel is None or scenario is None:
         return TCG
-    machine = Machine(
-        kernel=kernel.image,
-        initrd=consumer_initramfs(bench.agent, bench.cache),
-        cmdline=kernel_cmdline(bench.guest, scenario, kernel.cmdline),
-        memory=bench.guest.memory,
-        cpus=bench.guest.cpus,
-        accelerator=TCG,
-        arch=kernel.arch,
-    )
+    machine = booting(bench, kernel, scenario, consumer_initramfs(bench.agent, bench.cache))
     return asyncio.run(working_accelerator(machine, _greeted, bench.cache))
 
 
