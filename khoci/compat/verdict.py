@@ -17,7 +17,6 @@ from khoci.vm.guest import End
 _SHOWN = 4
 _UNDECODED = "khoci could not decode what was handed over, so nothing was compared"
 _KEPT_COMPONENTS = ("root", "reserve_mem")
-_KEPT_OWNERS = ("kho_test blob",)
 """What the consumer keeps as it is until user space asks for it."""
 
 
@@ -69,16 +68,16 @@ def _content(regions: Iterable[RegionFact], what: str) -> Judgement:
 def _kept(facts: Facts) -> list[RegionFact]:
     """The regions that nobody in the consumer gives back by itself."""
     read = facts.consumer_has.get("TEST_KEXEC_HANDOVER", True)
-    components = _KEPT_COMPONENTS if read else (*_KEPT_COMPONENTS, "kho_test")
+    test = "kho_test blob" if read else "kho_test"
     return [
         region
         for region in facts.regions
-        if region.component in components or region.owner in _KEPT_OWNERS
+        if region.component in _KEPT_COMPONENTS or region.owner == test
     ]
 
 
-def _owned(facts: Facts, *owners: str) -> list[RegionFact]:
-    return [region for region in facts.regions if region.component in owners]
+def _owned(facts: Facts, owner: str) -> list[RegionFact]:
+    return [region for region in facts.regions if region.owner == owner]
 
 
 def _root(facts: Facts) -> Judgement:
@@ -172,7 +171,7 @@ def _reserved_region(facts: Facts, name: str) -> Judgement:
     if not revived:
         return _because(Verdict.DROPPED, "log", f"no line says that '{name}' was revived")
     owner = f"reserve_mem {name}"
-    content = _content((r for r in facts.regions if r.owner == owner), owner)
+    content = _content(_owned(facts, owner), owner)
     return Judgement(content.verdict, (Evidence("log", revived), *content.evidence))
 
 
