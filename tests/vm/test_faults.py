@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from khoci.kernel.cache import Artifact
-from tests.vm.conftest import command, run_matrix
+from tests.vm.conftest import Run, command, run_matrix
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(3000)]
 
@@ -82,26 +82,26 @@ def test_the_guest_dies_with_khoci_and_the_run_resumes(
     assert {path: path.stat().st_mtime_ns for path in first} == first
 
 
-def test_a_consumer_that_panics_is_told_at_once(
-    kernels: dict[str, Artifact], tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def panicking(kernels: dict[str, Artifact], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """All pairs of a good kernel and one that panics for want of an init."""
+    folder = tmp_path_factory.mktemp("panicking")
     good, bad = ready("good", kernels["7.3"]), ready("bad", kernels["7.3"], "rdinit=/nothing")
-    matrix = write_matrix(tmp_path, good + bad, '"good", "bad"')
-    run = run_matrix(tmp_path, str(matrix), "--pairs", "all")
-    result = run.results["good", "bad", "reserve-mem"]
+    return run_matrix(
+        folder, str(write_matrix(folder, good + bad, '"good", "bad"')), "--pairs", "all"
+    )
+
+
+def test_a_consumer_that_panics_is_told_at_once(panicking: Run) -> None:
+    result = panicking.results["good", "bad", "reserve-mem"]
     assert result["verdict"] == "panic"
     assert "Kernel panic - not syncing" in json.dumps(result["components"]["memory map"])
-    assert run.results["good", "good", "reserve-mem"]["verdict"] == "restored"
+    assert panicking.results["good", "good", "reserve-mem"]["verdict"] == "restored"
 
 
-def test_a_producer_that_does_not_come_up_is_an_error_and_no_verdict(
-    kernels: dict[str, Artifact], tmp_path: Path
-) -> None:
-    good, bad = ready("good", kernels["7.3"]), ready("bad", kernels["7.3"], "rdinit=/nothing")
-    matrix = write_matrix(tmp_path, good + bad, '"good", "bad"')
-    run = run_matrix(tmp_path, str(matrix), "--pairs", "all")
-    result = run.results["bad", "good", "reserve-mem"]
-    assert run.status == 3
+def test_a_producer_that_does_not_come_up_is_an_error_and_no_verdict(panicking: Run) -> None:
+    result = panicking.results["bad", "good", "reserve-mem"]
+    assert panicking.status == 3
     assert result["verdict"] == "error"
     assert "bad: did not get to the jump" in json.dumps(result["components"])
 
