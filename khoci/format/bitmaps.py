@@ -8,21 +8,31 @@ bitmaps are not: see `Layout`, and `family` for telling one from the other.
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from dataclasses import dataclass
 from enum import Enum
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from khoci.format.bits import bit_runs
-from khoci.format.blocks import Run, collect
+import numpy as np
+
+from khoci.format.bits import set_bits
+from khoci.format.blocks import Blocks
+from khoci.format.errors import DecodeError
+from khoci.format.extents import Extents
 from khoci.format.memory import PAGE_SHIFT, Memory, fetch, ram_end, ram_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
+    from khoci.format.blocks import Orders
     from khoci.format.errors import Place
+    from khoci.format.extents import Addresses, Mask
 
 _HEADER = struct.Struct("<QII")
-_ENTRY = struct.Struct("<QQ")
+_ENTRY_SIZE = 16
 _SMALLEST_BITMAP = 512
 
 
@@ -41,26 +51,85 @@ class Layout(Enum):
         return self.bitmap_size(page_shift) * 8 << (order + page_shift)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One bitmap of the map: its blocks begin at ``phys_start``, its bits lie at ``bitmap``."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Entries:
+    """Every bitmap of a map, in columns and in the order of the list.
 
-    order: int
-    phys_start: int
-    bitmap: int
+    Attributes:
+        order: log2 of the pages of one block, by bitmap.
+        start: physical address of the block of bit 0, by bitmap.
+        bitmap: physical address of the bitmap itself.
+        chunks: physical address of each chunk page.
+        ends: for each chunk, how many bitmaps are in it and in those before it.
+        place: of the map.
+        page_shift: log2 of the page size in bytes.
+    """
+
+    order: Orders
+    start: Addresses
+    bitmap: Addresses
+    chunks: tuple[int, ...]
+    ends: tuple[int, ...]
     place: Place
+    page_shift: int = PAGE_SHIFT
+
+    def __len__(self) -> int:
+        return len(self.bitmap)
+
+    def where(self, index: int) -> Place:
+        """The place of one entry."""
+        chunk = bisect_right(self.ends, index)
+        number = index - (self.ends[chunk - 1] if chunk else 0)
+        return _chunk_place(self.place, chunk, self.chunks[chunk]) / f"entry[{number}]"
+
+    def misaligned(self, layout: Layout) -> Mask:
+        """Which bitmaps are not aligned to their size."""
+        odd: Mask = (self.bitmap & np.uint64(layout.bitmap_size(self.page_shift) - 1)) != 0
+        return odd
+
+    def between(self, layout: Layout) -> Mask:
+        """Which bitmaps begin at memory that is no multiple of what one covers."""
+        step = layout.coverage(0, self.page_shift).bit_length() - 1
+        odd: Mask = (self.start & _below(self.order, step)) != 0
+        return odd
+
+    def shift(self, index: int) -> int:
+        """Log2 of the bytes of a block of one bitmap."""
+        return int(self.order[index]) + self.page_shift
+
+    def content(self, memory: Memory, index: int, layout: Layout) -> bytes:
+        """One bitmap as ``layout`` has it.
+
+        Raises:
+            DecodeError: it is not all in RAM.
+        """
+        size = layout.bitmap_size(self.page_shift)
+        return fetch(memory, int(self.bitmap[index]), size, self.where(index))
+
+    def addresses(self, index: int, bits: Addresses) -> Addresses:
+        """Where the blocks of ``bits`` begin, modulo 64 bits, as the kernel computes it."""
+        found: Addresses = self.start[index] + (bits << np.uint64(self.shift(index)))
+        return found
+
+    @property
+    def tables(self) -> Extents:
+        """The pages of the map itself: all chunks, and what the bitmaps lie in."""
+        page = np.uint64((1 << self.page_shift) - 1)
+        chunks = np.array(self.chunks, dtype=np.uint64)
+        first = np.concatenate((chunks, self.bitmap & ~page))
+        return Extents.merged(first, first | page)
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
+    address: int
     next: int
     order: int
-    entries: tuple[tuple[int, int], ...]
+    start: Addresses
+    bitmap: Addresses
 
 
-def entries(
-    memory: Memory, first: int, place: Place, page_shift: int = PAGE_SHIFT
-) -> tuple[Entry, ...]:
+def entries(memory: Memory, first: int, place: Place, page_shift: int = PAGE_SHIFT) -> Entries:
     """Walk the chunk list; what it returns is right for both layouts.
 
     Args:
@@ -73,63 +142,69 @@ def entries(
         DecodeError: a chunk is not a page of RAM or closes a cycle, a count or an order is too
             large, an entry or its bitmap is where no layout has one, or a bitmap is used twice.
     """
-    found: dict[int, Entry] = {}
-    limit = ram_end(memory)
-    for chunk, here in _chunks(memory, first, place, page_shift):
-        for index, (start, bitmap) in enumerate(chunk.entries):
-            entry = Entry(chunk.order, start, bitmap, here / f"entry[{index}]")
-            if start % Layout.A.coverage(chunk.order, page_shift) or start >= limit:
-                raise entry.place.error(f"order {chunk.order} cannot start at {start:#x}")
-            if bitmap % _SMALLEST_BITMAP or not bitmap:
-                raise entry.place.error(f"a bitmap cannot be at {bitmap:#x}")
-            if found.setdefault(bitmap, entry) is not entry:
-                raise entry.place.error(f"the bitmap at {bitmap:#x} is listed twice")
-    return tuple(found.values())
+    chunks = tuple(_chunks(memory, first, place, page_shift))
+    counts = [len(chunk.bitmap) for chunk in chunks]
+    none = np.zeros(0, dtype=np.uint64)
+    found = Entries(
+        order=np.repeat(np.array([chunk.order for chunk in chunks], dtype=np.uint8), counts),
+        start=np.concatenate([none, *(chunk.start for chunk in chunks)]),
+        bitmap=np.concatenate([none, *(chunk.bitmap for chunk in chunks)]),
+        chunks=tuple(chunk.address for chunk in chunks),
+        ends=tuple(accumulate(counts)),
+        place=place,
+        page_shift=page_shift,
+    )
+    _check(found, ram_end(memory))
+    return found
 
 
-def runs(
-    memory: Memory, entry: Entry, layout: Layout, page_shift: int = PAGE_SHIFT
-) -> Iterator[Run]:
-    """The blocks of one bitmap read as ``layout``, in ascending order.
-
-    Raises:
-        DecodeError: the bitmap is not all in RAM.
-    """
-    shift = entry.order + page_shift
-    size = layout.bitmap_size(page_shift)
-    for first, count in bit_runs(fetch(memory, entry.bitmap, size, entry.place)):
-        yield Run(entry.phys_start + (first << shift), entry.order, count, page_shift)
+def counts(memory: Memory, found: Entries, layout: Layout) -> NDArray[np.int64]:
+    """How many bits are set in each bitmap read as ``layout``; -1 if it cannot be read."""
+    numbers = np.full(len(found), -1, dtype=np.int64)
+    for index in range(len(found)):
+        try:
+            content = found.content(memory, index, layout)
+        except DecodeError:
+            continue
+        numbers[index] = int.from_bytes(content, "little").bit_count()
+    return numbers
 
 
-def listing(
-    memory: Memory,
-    found: Iterable[Entry],
-    layout: Layout,
-    place: Place,
-    page_shift: int = PAGE_SHIFT,
-) -> tuple[Run, ...]:
+def listing(memory: Memory, found: Entries, layout: Layout) -> Blocks:
     """All blocks of the map read as ``layout``, sorted by address.
 
     Raises:
-        DecodeError: a bitmap is not all in RAM, or there are more blocks than RAM has pages.
+        DecodeError: a bitmap is not all in RAM, a bit denotes a block beyond 64 bits, or there
+            are more blocks than RAM has pages.
     """
-    every = (run for entry in found for run in runs(memory, entry, layout, page_shift))
-    return collect(every, ram_size(memory) >> page_shift, place)
+    room = limit = ram_size(memory) >> found.page_shift
+    pieces = [np.zeros(0, dtype=np.uint64)]
+    for index in range(len(found)):
+        bits = set_bits(found.content(memory, index, layout))
+        room -= len(bits)
+        if room < 0:
+            raise found.place.error(f"more blocks than RAM has pages ({limit})")
+        _check_width(found, index, bits)
+        pieces.append(found.addresses(index, bits))
+    order = np.repeat(found.order, [len(piece) for piece in pieces[1:]])
+    return Blocks.sort(np.concatenate(pieces), order, found.page_shift)
 
 
-def _chunks(
-    memory: Memory, first: int, place: Place, page_shift: int
-) -> Iterator[tuple[_Chunk, Place]]:
+def _chunks(memory: Memory, first: int, place: Place, page_shift: int) -> Iterator[_Chunk]:
     seen: set[int] = set()
     address = first
     while address:
-        here = (place / f"chunk[{len(seen)}]").at(address)
+        here = _chunk_place(place, len(seen), address)
         if address in seen:
             raise here.error("the list of chunks is a cycle")
         seen.add(address)
         chunk = _chunk(memory, address, here, page_shift)
-        yield chunk, here
+        yield chunk
         address = chunk.next
+
+
+def _chunk_place(place: Place, number: int, address: int) -> Place:
+    return (place / f"chunk[{number}]").at(address)
 
 
 def _chunk(memory: Memory, address: int, place: Place, page_shift: int) -> _Chunk:
@@ -138,10 +213,38 @@ def _chunk(memory: Memory, address: int, place: Place, page_shift: int) -> _Chun
         raise place.error("a chunk is not page aligned")
     page = fetch(memory, address, page_size, place)
     successor, order, count = _HEADER.unpack_from(page)
-    capacity = (page_size - _HEADER.size) // _ENTRY.size
+    capacity = (page_size - _HEADER.size) // _ENTRY_SIZE
     if count > capacity:
         raise place.error(f"{count} entries, a chunk holds {capacity}")
     if order > 64 - page_shift:
         raise place.error(f"order {order} does not fit into 64 bits")
-    body = page[_HEADER.size : _HEADER.size + count * _ENTRY.size]
-    return _Chunk(successor, order, tuple(_ENTRY.iter_unpack(body)))
+    table = np.frombuffer(page, dtype="<u8", offset=_HEADER.size, count=2 * count)
+    return _Chunk(address, successor, order, table[0::2], table[1::2])
+
+
+def _check(found: Entries, limit: int) -> None:
+    """Find entries that are wrong in both layouts: ``limit`` is where RAM ends."""
+    beyond = found.start > np.uint64(min(max(limit, 1), 1 << 64) - 1)
+    for index in np.flatnonzero(found.between(Layout.A) | beyond)[:1].tolist():
+        order, start = int(found.order[index]), int(found.start[index])
+        raise found.where(index).error(f"order {order} cannot start at {start:#x}")
+    for index in np.flatnonzero(found.misaligned(Layout.A) | (found.bitmap == 0))[:1].tolist():
+        raise found.where(index).error(f"a bitmap cannot be at {int(found.bitmap[index]):#x}")
+    by_address = np.argsort(found.bitmap, kind="stable")
+    twice = found.bitmap[by_address[1:]] == found.bitmap[by_address[:-1]]
+    for index in by_address[1:][twice][:1].tolist():
+        address = int(found.bitmap[index])
+        raise found.where(index).error(f"the bitmap at {address:#x} is listed twice")
+
+
+def _check_width(found: Entries, index: int, bits: Addresses) -> None:
+    last = int(bits[-1]) if len(bits) else 0
+    if int(found.start[index]) + (last + 1 << found.shift(index)) > 1 << 64:
+        raise found.where(index).error(f"bit {last} denotes a block beyond 64 bits")
+
+
+def _below(order: Orders, step: int) -> Addresses:
+    """The largest number below ``1 << (order + step)``, in 64 bits."""
+    # numpy shifts all bits out where C would be undefined
+    mask: Addresses = (np.uint64(1) << (order.astype(np.uint64) + np.uint64(step))) - np.uint64(1)
+    return mask

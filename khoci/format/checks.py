@@ -3,84 +3,142 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from khoci.format.blocks import Run, outside, overlaps
-from khoci.format.ranges import Range, covers, merge, touched
+import numpy as np
+
+from khoci.format.extents import Extents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from khoci.format.blocks import Blocks
     from khoci.format.errors import DecodeError, Place
+    from khoci.format.extents import Addresses, Mask
+    from khoci.format.ranges import Range
     from khoci.format.scratch import ScratchArea
 
 SHOWN = 16
 """So many problems of a kind are listed; hostile maps can have millions."""
 
+UNDECODED = "undecoded"
+
+_BATCH = 1 << 16
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong, with its path and physical address (None where it has none)."""
+    """Something wrong, with its path and physical address (None where it has none).
+
+    ``kind`` is for programs: ``undecoded``, ``version``, ``uncertain``, ``overlap``,
+    ``outside-ram``, ``in-scratch``, ``lost``, ``orphan``, or ``missing`` where the memory is a copy
+    without the page.
+    """
 
     where: str
     address: int | None
     message: str
+    kind: str = UNDECODED
 
     @classmethod
-    def of(cls, error: DecodeError) -> Problem:
+    def of(cls, error: DecodeError, kind: str = UNDECODED) -> Problem:
         """The problem that an error describes."""
-        return cls(error.where, error.address, error.message)
+        return cls(error.where, error.address, error.message, kind)
 
     @classmethod
-    def at(cls, place: Place, message: str) -> Problem:
+    def at(cls, place: Place, message: str, kind: str = UNDECODED) -> Problem:
         """A problem at ``place``."""
-        return cls(place.where, place.address, message)
+        return cls(place.where, place.address, message, kind)
 
 
 def check_map(
-    runs: Sequence[Run], ram: Sequence[Range], scratch: Sequence[ScratchArea], place: Place
+    blocks: Blocks, ram: Sequence[Range], scratch: Sequence[ScratchArea], place: Place
 ) -> Iterator[Problem]:
     """Blocks that overlap, are outside RAM, or inside a scratch area.
 
     Args:
-        runs: the blocks, sorted by address.
-        ram: as `ranges.merge` returns it.
+        blocks: the map's.
+        ram: in any order.
         scratch: the areas, empty if unknown.
         place: of the map.
     """
-    yield from _some(place, _overlapping(runs))
-    yield from _some(place, ((run.phys, "is not all in RAM") for run in outside(runs, ram)))
-    areas = merge(area.range for area in scratch)
-    inside = ((run.phys, "is in a scratch area") for run in runs if touched(areas, run.range))
-    yield from _some(place, inside)
+    inside, areas = Extents.of(ram), Extents.of(area.range for area in scratch)
+    yield from _overlaps(blocks, place)
+    yield from _blocks(blocks, ~within(blocks, inside), "outside-ram", "is not all in RAM", place)
+    yield from _blocks(blocks, near(blocks, areas), "in-scratch", "is in a scratch area", place)
 
 
-def check_owned(
-    runs: Iterable[Run], owned: Mapping[str, Sequence[Range]], place: Place
+def check_owned(blocks: Blocks, owned: Mapping[str, Extents], place: Place) -> Iterator[Problem]:
+    """Memory of the root or of a component that the map does not list: the next kernel loses it.
+
+    Args:
+        blocks: the map's.
+        owned: what has to be preserved, by owner.
+        place: of the map.
+    """
+    coverage = Coverage.of(blocks)
+    for name, wanted in owned.items():
+        missing, here = coverage.lost(wanted), place / name
+        for item in missing[:SHOWN]:
+            message = f"{item.size} bytes of {name} are not in the map"
+            yield Problem.at(here.at(item.start), message, "lost")
+        yield from _rest(len(missing), "lost", here)
+
+
+def within(blocks: Blocks, extents: Extents) -> Mask:
+    """For each block, whether all of it is in the set."""
+    return extents.holds(blocks.phys, blocks.last)
+
+
+def near(blocks: Blocks, extents: Extents) -> Mask:
+    """For each block, whether any byte of it is in the set."""
+    return extents.touches(blocks.phys, blocks.last)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Blocks that are asked about many owners: ``reach`` is the last byte of all up to each."""
+
+    blocks: Blocks
+    reach: Addresses
+
+    @classmethod
+    def of(cls, blocks: Blocks) -> Coverage:
+        """Prepare ``blocks``."""
+        return cls(blocks, np.maximum.accumulate(blocks.last))
+
+    def lost(self, wanted: Extents) -> Extents:
+        """The bytes of ``wanted`` that are in no block."""
+        starts = range(0, len(wanted), _BATCH)
+        pieces = [self._lost(wanted[start : start + _BATCH]) for start in starts]
+        return Extents.joined(pieces)
+
+    def _lost(self, wanted: Extents) -> Extents:
+        start = np.searchsorted(self.reach, wanted.first[0])
+        end = np.searchsorted(self.blocks.phys, wanted.last[-1], side="right")
+        return wanted - self.blocks[start:end].extents
+
+
+def _overlaps(blocks: Blocks, place: Place) -> Iterator[Problem]:
+    found = np.flatnonzero(blocks.overlapping())
+    for index in found[:SHOWN].tolist():
+        order, start = int(blocks.order[index]), blocks.phys[index]
+        other = int(blocks.order[np.argmax(blocks.last[:index] >= start)])
+        message = f"a block of order {order} overlaps one of order {other}"
+        yield Problem.at(place.at(int(start)), message, "overlap")
+    yield from _rest(len(found), "overlap", place)
+
+
+def _blocks(
+    blocks: Blocks, wrong: Mask, kind: str, message: str, place: Place
 ) -> Iterator[Problem]:
-    """Memory of the root or of a component that the map does not list: the next kernel loses it."""
-    preserved = merge(run.range for run in runs)
-    for name, ranges in owned.items():
-        lost = (
-            (item.start, f"{item.size} bytes of {name} are not in the map")
-            for item in ranges
-            if not covers(preserved, item)
-        )
-        yield from _some(place / name, lost, noun="")
+    found = blocks.phys[wrong]
+    for address in found[:SHOWN].tolist():
+        yield Problem.at(place.at(address), f"a block {message}", kind)
+    yield from _rest(len(found), kind, place)
 
 
-def _overlapping(runs: Sequence[Run]) -> Iterator[tuple[int, str]]:
-    for before, run in overlaps(runs):
-        yield run.phys, f"of order {run.order} overlaps one of order {before.order}"
-
-
-def _some(
-    place: Place, found: Iterable[tuple[int, str]], noun: str = "a block "
-) -> Iterator[Problem]:
-    """The first few of a kind, and how many more there are."""
-    rest = iter(found)
-    for address, message in islice(rest, SHOWN):
-        yield Problem.at(place.at(address), noun + message)
-    if more := sum(1 for _ in rest):
-        yield Problem.at(place, f"{more} more like the last one")
+def _rest(count: int, kind: str, place: Place) -> Iterator[Problem]:
+    """How many more there are than are shown."""
+    if count > SHOWN:
+        yield Problem.at(place, f"{count - SHOWN} more like the last one", kind)

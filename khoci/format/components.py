@@ -1,124 +1,102 @@
-"""The components of a handover: each known subtree with its decoder and the memory it owns."""
+"""The components of a handover, as a tree: what each is, and the memory it owns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from khoci.format import fdt, khotest, luo, memblock, metadata
+import numpy as np
+
+from khoci.format.block import Chain
+from khoci.format.extents import Extents
+from khoci.format.flb import Flb, FlbPage
 from khoci.format.khotest import KhoTest
 from khoci.format.luo import Luo
-from khoci.format.memblock import ReserveMem
-from khoci.format.memory import PAGE_SHIFT, Memory, fetch
+from khoci.format.memblock import Region, ReserveMem
+from khoci.format.memfd import Memfd
 from khoci.format.metadata import KexecMetadata
-from khoci.format.ranges import Range
+from khoci.format.session import File, Session
+from khoci.format.vmalloc import Area
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable, Iterator
 
-    from khoci.format.errors import Place
-    from khoci.format.fdt import Fdt
-    from khoci.format.root import Subtree
+    from khoci.format.versions import Version
 
-MAX_FDT = 4 << 20
-"""Bytes of the largest FDT that a subtree can have: the buddy allocator's largest folio."""
-
-Value = ReserveMem | KhoTest | Luo | KexecMetadata
+Value = (
+    ReserveMem
+    | Region
+    | KhoTest
+    | Luo
+    | Session
+    | File
+    | Memfd
+    | FlbPage
+    | Flb
+    | Chain
+    | Area
+    | KexecMetadata
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A subtree, by its component's name; ``value`` is None if it could not be decoded.
+    """A separately versioned part of a handover.
 
-    ``owned`` is the memory that has to be preserved for it, in whole pages.
+    Attributes:
+        name: ``reserve_mem``, ``kho_test``, ``luo``, ``session``, ``memfd``, ``flb``, ``vmalloc``,
+            ``block`` or ``kexec-metadata``; of what nobody knows, the name it has in the handover.
+        label: which one: a region's or session's name, a file's token; empty where there is one.
+        address: physical address of its struct, tree or data, of a session that of the list of its
+            files; None if it has none, or it is unknown.
+        version: as it says itself, None if it has none of its own.
+        value: what was decoded; None if it could not be, or nobody knows how.
+        owned: whole pages that have to be preserved for it, without those of its children.
+        children: what it is made of.
     """
 
     name: str
-    subtree: Subtree
+    label: str
+    address: int | None
+    version: Version | None
     value: Value | None
-    owned: tuple[Range, ...]
+    owned: Extents
+    children: tuple[Component, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The name with the label, such as ``session[vm-1]``."""
+        return f"{self.name}[{self.label}]" if self.label else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """What a decoder gets: the memory, and where the subtree's blob is (bytes)."""
+def walk(components: Iterable[Component], above: str = "") -> Iterator[tuple[str, Component]]:
+    """Each component with its path behind ``above``, the deeper ones behind what holds them.
 
-    memory: Memory
-    address: int
-    size: int | None
-    place: Place
-    shape: khotest.Shape | None = None
-    page_shift: int = PAGE_SHIFT
-
-    def tree(self) -> Fdt:
-        """The blob as an FDT."""
-        limit = MAX_FDT if self.size is None else min(self.size, MAX_FDT)
-        return fdt.read(self.memory, self.address, self.place, limit)
-
-    def pages(self, size: int) -> Range:
-        """The whole pages of ``size`` bytes of the blob."""
-        return Range(self.address, size).widened(1 << self.page_shift)
-
-
-_Decoded = tuple[Value, tuple[Range, ...]]
-
-
-def component_name(subtree: str) -> str:
-    """The component that a subtree of the root is; its own name if nobody knows it."""
-    return _KNOWN[subtree][0] if subtree in _KNOWN else subtree
-
-
-def decode(subtree: Subtree, blob: Blob) -> Component:
-    """Decode the blob of ``subtree``.
-
-    Raises:
-        DecodeError: nobody knows the subtree, or its blob is broken.
+    A path is like ``luo/session[vm-1]/memfd[0x1a]/vmalloc``. A child of its parent's name is a part
+    of it: ``reserve_mem[data]``, and not ``reserve_mem/reserve_mem[data]``.
     """
-    if subtree.name not in _KNOWN:
-        raise blob.place.error("no decoder knows this subtree")
-    name, decoder = _KNOWN[subtree.name]
-    value, owned = decoder(blob)
-    return Component(name, subtree, value, owned)
+    for item in components:
+        path = above + item.title
+        yield path, item
+        for child in item.children:
+            yield from walk((child,), above if child.name == item.name else f"{path}/")
 
 
-def undecoded(subtree: Subtree, blob: Blob | None) -> Component:
-    """The component of a subtree that cannot be decoded; it owns the blob, as far as known."""
-    owned = (blob.pages(blob.size or 1),) if blob else ()
-    return Component(component_name(subtree.name), subtree, None, owned)
+def whole(components: Iterable[Component]) -> Extents:
+    """The memory of components and of all below them."""
+    return union(item.owned for _, item in walk(components))
 
 
-def _memblock(blob: Blob) -> _Decoded:
-    tree = blob.tree()
-    value = memblock.parse(tree.root, blob.place)
-    mask = (1 << blob.page_shift) - 1
-    whole = (Range(item.start & ~mask, item.size & ~mask) for item in value.regions)
-    return value, (blob.pages(tree.size), *whole)
+def union(sets: Iterable[Extents]) -> Extents:
+    """The bytes of all ``sets``."""
+    pieces = list(sets) or [Extents.of(())]
+    if len(pieces) == 1:
+        return pieces[0]
+    first = np.concatenate([piece.first for piece in pieces])
+    return Extents.merged(first, np.concatenate([piece.last for piece in pieces]))
 
 
-def _kho_test(blob: Blob) -> _Decoded:
-    tree = blob.tree()
-    value = khotest.parse(blob.memory, tree.root, blob.place, blob.shape, blob.page_shift)
-    owned = [blob.pages(tree.size), *(folio.range for folio in value.folios)]
-    if value.area:
-        owned += [run.range for run in value.area.runs]
-        owned += [Range(chunk, 1 << blob.page_shift) for chunk in value.area.chunks]
-    return value, tuple(owned)
-
-
-def _luo(blob: Blob) -> _Decoded:
-    value = luo.read(blob.memory, blob.address, blob.place)
-    return value, (blob.pages(luo.STRUCT_SIZE), *value.owned)
-
-
-def _metadata(blob: Blob) -> _Decoded:
-    size = metadata.SIZE if blob.size is None else min(blob.size, metadata.SIZE)
-    raw = fetch(blob.memory, blob.address, size, blob.place)
-    return metadata.parse(raw, blob.place), (blob.pages(metadata.SIZE),)
-
-
-_KNOWN: dict[str, tuple[str, Callable[[Blob], _Decoded]]] = {
-    "memblock": ("reserve_mem", _memblock),
-    "kho_test": ("kho_test", _kho_test),
-    "LUO": ("luo", _luo),
-    "kexec-metadata": ("kexec-metadata", _metadata),
-}
+def vmalloc_component(area: Area) -> Component:
+    """The component of a vmalloc area."""
+    address = int(area.chunks[0]) if len(area.chunks) else None
+    return Component("vmalloc", "", address, None, area, area.owned)

@@ -1,8 +1,12 @@
-"""The hand-off on x86: where the next kernel learns of the handover.
+"""The hand-off: where the next kernel learns of the handover. The same in all releases.
 
-A ``struct setup_data`` of type ``SETUP_KEXEC_KHO`` (``arch/x86/include/uapi/asm/setup_data.h``)
-with a ``struct kho_data``, in the kexec segment of the boot parameters. When the producer is at
-``machine_kexec`` the segments lie in scattered source pages, so the node is found by its content.
+On x86 a ``struct setup_data`` of type ``SETUP_KEXEC_KHO`` with a ``struct kho_data``
+(``arch/x86/include/uapi/asm/setup_data.h``), in the kexec segment of the boot parameters. When
+the producer is at ``machine_kexec`` the segments lie in scattered source pages, so the node is
+found by its content.
+
+On arm64 two properties of ``/chosen`` in the device tree, ``linux,kho-fdt`` and
+``linux,kho-scratch``: written by ``drivers/of/kexec.c``, read by ``drivers/of/fdt.c``.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ from khoci.format.payload import string
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from khoci.format.fdt import Node
+
 SETUP_KEXEC_KHO = 10
 NODE_SIZE = 48
 _NODE = struct.Struct("<QIIQQQQ")
@@ -26,6 +32,9 @@ _PAYLOAD_SIZE = 32
 _TYPE_OFFSET = 8
 _MARK = struct.pack("<II", SETUP_KEXEC_KHO, _PAYLOAD_SIZE)
 _WINDOW = 8 << 20
+_CELL = 4
+_MAX_CELLS = 4
+_ADDRESS_CELLS, _SIZE_CELLS = 1, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,51 @@ def parse(raw: bytes, place: Place) -> SetupData:
     if (kind, length) != (SETUP_KEXEC_KHO, _PAYLOAD_SIZE):
         raise place.error(f"setup_data of type {kind} and {length} bytes is not KHO's")
     return SetupData(successor, *payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What ``/chosen`` says, in bytes: the two properties, as addresses and sizes."""
+
+    fdt_addr: int
+    fdt_size: int
+    scratch_addr: int
+    scratch_size: int
+
+
+def parse_chosen(root: Node) -> Chosen | None:
+    """Read a device tree as arm64 does; None where the kernel boots as without a handover.
+
+    It wants both properties, each of exactly one address and one size. Their big-endian cells are
+    counted by the root node (``#address-cells``, ``#size-cells``). Of more than two cells only the
+    last two count. 6.16 counts the cells of a size as those of an address: a difference only
+    where the two are not equal, and these are.
+    """
+    chosen = root.child("chosen") or root.child("chosen@0")
+    cells = _cells(root, "#address-cells", _ADDRESS_CELLS), _cells(root, "#size-cells", _SIZE_CELLS)
+    if chosen is None:
+        return None
+    tree = _address_and_size(chosen.get("linux,kho-fdt"), cells)
+    areas = _address_and_size(chosen.get("linux,kho-scratch"), cells)
+    return Chosen(*tree, *areas) if tree and areas else None
+
+
+def _cells(root: Node, name: str, default: int) -> int:
+    value = root.get(name)
+    if value is None or len(value) < _CELL:
+        return default
+    return min(int.from_bytes(value[:_CELL], "big"), _MAX_CELLS)
+
+
+def _address_and_size(value: bytes | None, cells: tuple[int, int]) -> tuple[int, int] | None:
+    middle = cells[0] * _CELL
+    if not value or len(value) != sum(cells) * _CELL:
+        return None
+    return _number(value[:middle]), _number(value[middle:])
+
+
+def _number(cells: bytes) -> int:
+    return int.from_bytes(cells[-2 * _CELL :], "big")
 
 
 def find_handoffs(memory: Memory) -> list[Handoff]:
@@ -113,7 +167,7 @@ def _plausible(memory: Memory, address: int) -> SetupData | None:
     try:
         node = parse(memory.read(address, NODE_SIZE), Place("setup_data", address))
         if node.fdt_size == PAGE_SIZE and _is_scratch_size(node.scratch_size):
-            return node if _is_root(memory, node.fdt_addr) else None
+            return node if is_root(memory, node.fdt_addr) else None
     except DecodeError:
         pass
     return None
@@ -123,8 +177,12 @@ def _is_scratch_size(size: int) -> bool:
     return size in range(scratch.ENTRY_SIZE, scratch.MAX_AREAS * 16 + 1, scratch.ENTRY_SIZE)
 
 
-def _is_root(memory: Memory, phys: int) -> bool:
-    """Whether the page at ``phys`` holds a tree of compatible ``kho-v*``."""
+def is_root(memory: Memory, phys: int) -> bool:
+    """Whether the page at ``phys`` holds a tree of compatible ``kho-v*``.
+
+    Raises:
+        DecodeError: it holds a broken tree, or is not RAM.
+    """
     place = Place("root", phys)
     if phys % PAGE_SIZE or fetch(memory, phys, 4, place) != fdt.MAGIC:
         return False

@@ -2,57 +2,61 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
-from khoci.format import bitmaps, radix
-from khoci.format import components as parts
+from khoci.format import memorymap, subtrees
 from khoci.format import root as roots
 from khoci.format import scratch as scratches
-from khoci.format.blocks import Block, Run, expand
-from khoci.format.checks import Problem, check_map, check_owned
-from khoci.format.components import Blob, Component
+from khoci.format.blocks import Blocks
+from khoci.format.checks import SHOWN, UNDECODED, Problem, check_map, check_owned
+from khoci.format.components import union, walk, whole
+from khoci.format.decoding import MISSING, Decoding
 from khoci.format.errors import DecodeError, Place
-from khoci.format.family import FamilyDecision, discriminate
+from khoci.format.extents import Extents
 from khoci.format.khotest import KhoTest, Shape
 from khoci.format.luo import Luo
 from khoci.format.memblock import ReserveMem
 from khoci.format.memory import PAGE_SHIFT, Memory, is_ram
+from khoci.format.memorymap import BITMAPS, MemoryMap
 from khoci.format.metadata import KexecMetadata
-from khoci.format.ranges import Range, merge, touched
-from khoci.format.root import MEMORY_MAP, Root, Subtree
-from khoci.format.versions import Version
+from khoci.format.ownership import ORPHAN, ROOT, Owners, assign, shares
+from khoci.format.ranges import Range
+from khoci.format.root import MEMORY_MAP, Root
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator
 
+    from khoci.format.components import Component
     from khoci.format.scratch import ScratchArea
+    from khoci.format.versions import Version
 
-BITMAPS = frozenset({Version("kho", 1)})
-RADIX = frozenset({Version("kho", 3), Version("kho", 4)})
-UNOWNED = "unowned"
+MAX_LOST = 64
+"""So many components that lose memory are problems of their own."""
 
+MAX_EXPECTED = 1024
+"""So many ranges that have to be in a map are enough to tell its layout."""
 
-@dataclass(frozen=True, slots=True)
-class MemoryMap:
-    """The map: ``family`` is ``A``, ``B`` or ``radix``, None if nothing could be read.
-
-    ``decision`` says how A and B were told apart.
-    """
-
-    family: str | None = None
-    decision: FamilyDecision | None = None
-    runs: tuple[Run, ...] = ()
+_PARTS_MISSING = frozenset({UNDECODED, MISSING, "version"})
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Handover:
     """All that was decoded; ``problems`` is empty if it is complete and sound.
 
-    ``scratch`` is None if the array was not given or is not believable.
+    Attributes:
+        fdt_addr: physical address of the root FDT's page, None if the root is not from memory.
+        root: the root FDT.
+        map: the memory map, as its producer meant it.
+        scratch: None if the array was not given or is not believable.
+        components: one for each subtree of the root.
+        problems: all that is wrong, or could not be decoded.
+        page_shift: log2 of the page size in bytes.
     """
 
-    fdt_addr: int
+    fdt_addr: int | None
     root: Root
     map: MemoryMap
     scratch: tuple[ScratchArea, ...] | None
@@ -76,29 +80,28 @@ class Handover:
         return bool(self.root.memory_map)
 
     @property
-    def blocks(self) -> tuple[Block, ...]:
-        """All preserved blocks, sorted by address; made anew with each call."""
-        return expand(self.map.runs)
-
-    @property
     def reserve_mem(self) -> ReserveMem | None:
         """The decoded component, None if there is none or it is broken."""
-        return next((i.value for i in self.components if isinstance(i.value, ReserveMem)), None)
+        return self._value(ReserveMem)
 
     @property
     def kho_test(self) -> KhoTest | None:
         """The decoded component, None if there is none or it is broken."""
-        return next((i.value for i in self.components if isinstance(i.value, KhoTest)), None)
+        return self._value(KhoTest)
 
     @property
     def luo(self) -> Luo | None:
         """The decoded component, None if there is none or it is broken."""
-        return next((i.value for i in self.components if isinstance(i.value, Luo)), None)
+        return self._value(Luo)
 
     @property
     def metadata(self) -> KexecMetadata | None:
         """The decoded component, None if there is none or it is broken."""
-        return next((i.value for i in self.components if isinstance(i.value, KexecMetadata)), None)
+        return self._value(KexecMetadata)
+
+    def _value(self, kind: type[_T]) -> _T | None:
+        values = (item.value for item in self.components)
+        return next((value for value in values if isinstance(value, kind)), None)
 
 
 def decode(
@@ -119,137 +122,129 @@ def decode(
         DecodeError: there is no root FDT at ``fdt_addr``.
     """
     root = roots.read(memory, fdt_addr, 1 << page_shift)
-    session = _Session(memory, fdt_addr, root, page_shift, [])
-    areas = session.scratch(scratch)
-    found = session.memory_map()
-    components = session.components(found)
-    if found.family:
-        session.check(found.runs, areas or (), components)
-    return Handover(fdt_addr, root, found, areas, components, tuple(session.problems), page_shift)
+    return decode_root(memory, root, fdt_addr=fdt_addr, scratch=scratch, page_shift=page_shift)
 
 
-def owned(handover: Handover) -> dict[str, tuple[Range, ...]]:
-    """The memory that the root FDT and each component need, merged, by owner."""
-    return _owned(handover.fdt_addr, handover.page_shift, handover.components)
+def decode_root(
+    memory: Memory,
+    root: Root,
+    *,
+    fdt_addr: int | None = None,
+    scratch: bytes | None = None,
+    page_shift: int = PAGE_SHIFT,
+) -> Handover:
+    """Decode what ``root`` points to, wherever it was read from; see `decode`."""
+    place, problems = Place(ROOT, fdt_addr), list[Problem]()
+    areas = _scratch(memory, scratch, problems)
+    if root.truncated:
+        problems.append(Problem.at(place, "it is cut off: there may be more subtrees"))
+    expected = _expected(memory, root, fdt_addr, page_shift)
+    found, wrong = memorymap.read(
+        memory, root, expected, place / MEMORY_MAP, page_shift, scratch=areas or ()
+    )
+    decoding = Decoding(memory, found.blocks, _likely_list(found), page_shift)
+    components = _components(root, decoding, place)
+    problems += (*wrong, *decoding.problems())
+    handover = Handover(fdt_addr, root, found, areas, components, tuple(problems), page_shift)
+    if not found.family:
+        return handover
+    problems += check_map(found.blocks, memory.ram, areas or (), place / MEMORY_MAP)
+    problems += _check_owners(handover, place / MEMORY_MAP)
+    return replace(handover, problems=tuple(problems))
 
 
-def owners(handover: Handover) -> list[tuple[Block, str]]:
-    """Each preserved block, sorted by address, with the first owner of a byte of it."""
-    by_name = owned(handover)
-    return [(block, _owner(block, by_name)) for block in handover.blocks]
+def owned(handover: Handover) -> dict[str, Extents]:
+    """The memory that has to be preserved for the root FDT and each component, by path.
+
+    A component's own, without that of the components below it.
+    """
+    pieces: dict[str, list[Extents]] = {}
+    if handover.fdt_addr is not None:
+        pieces[ROOT] = [_page(handover.fdt_addr, handover.page_shift)]
+    for path, item in walk(handover.components):
+        pieces.setdefault(path, []).append(item.owned)
+    return {path: union(items) for path, items in pieces.items()}
 
 
-def _owner(block: Block, by_name: Mapping[str, Sequence[Range]]) -> str:
-    names = (name for name, ranges in by_name.items() if touched(ranges, block.range))
-    return next(names, UNOWNED)
+def owners(handover: Handover) -> Owners:
+    """The owner of each preserved block: a path, ``root``, or `ORPHAN`."""
+    return assign(handover.map.blocks, owned(handover))
 
 
-def _owned(
-    fdt_addr: int, page_shift: int, components: Sequence[Component]
-) -> dict[str, tuple[Range, ...]]:
-    ranges: dict[str, list[Range]] = {"root": [Range(fdt_addr, 1 << page_shift)]}
-    for component in components:
-        ranges.setdefault(component.name, []).extend(component.owned)
-    return {name: merge(items) for name, items in ranges.items()}
+def orphans(handover: Handover) -> Blocks:
+    """The preserved blocks that nobody owns; `orphan_reason` says why there may be any."""
+    return owners(handover).of(ORPHAN)
 
 
-@dataclass(frozen=True, slots=True)
-class _Session:
-    """One decoding: what all its steps need, and the problems they find."""
-
-    memory: Memory
-    fdt_addr: int
-    root: Root
-    page_shift: int
-    problems: list[Problem]
-
-    @property
-    def place(self) -> Place:
-        return Place("root", self.fdt_addr)
-
-    def note(self, place: Place, message: str) -> None:
-        self.problems.append(Problem.at(place, message))
-
-    def scratch(self, raw: bytes | None) -> tuple[ScratchArea, ...] | None:
-        if raw is None:
-            return None
-        try:
-            return scratches.parse(raw, self.memory.ram, Place("scratch"))
-        except DecodeError as error:
-            self.problems.append(Problem.of(error))
-            return None
-
-    def memory_map(self) -> MemoryMap:
-        place, pointer = self.place / MEMORY_MAP, self.root.memory_map
-        if self.root.version not in BITMAPS | RADIX:
-            self.note(self.place, f"version {self.root.version} is unknown, its map is not read")
-        elif pointer is None:
-            self.note(place, "the property is missing or not 8 bytes long")
-        elif pointer or self.root.version in RADIX:
-            try:
-                return self._read_map(pointer, place.at(pointer))
-            except DecodeError as error:
-                self.problems.append(Problem.of(error))
-        return MemoryMap()
-
-    def _read_map(self, pointer: int, place: Place) -> MemoryMap:
-        if self.root.version in RADIX:
-            return MemoryMap(
-                "radix", None, radix.listing(self.memory, pointer, place, self.page_shift)
-            )
-        found = bitmaps.entries(self.memory, pointer, place, self.page_shift)
-        decision = discriminate(self.memory, found, self._known(), place, self.page_shift)
-        if not decision.sure:
-            reasons = "; ".join(decision.reasons)
-            self.note(place, f"layout {decision.layout.value} is not certain: {reasons}")
-        layout = decision.layout
-        runs = bitmaps.listing(self.memory, found, layout, place, self.page_shift)
-        return MemoryMap(layout.value, decision, runs)
-
-    def _known(self) -> tuple[Range, ...]:
-        """Pages that are preserved for sure, known without the map."""
-        size = 1 << self.page_shift
-        addresses = [self.fdt_addr, *(item.address for item in self.root.subtrees)]
-        pages = (Range(item, 1).widened(size) for item in addresses if item is not None)
-        return tuple(page for page in pages if is_ram(self.memory, page))
-
-    def components(self, found: MemoryMap) -> tuple[Component, ...]:
-        shape = _kho_test_shape(found)
-        return tuple(self._component(subtree, shape) for subtree in self.root.subtrees)
-
-    def _component(self, subtree: Subtree, shape: Shape | None) -> Component:
-        place = self.place / subtree.name
-        if subtree.address is None:
-            self.note(place, "the node does not say where its blob is")
-            return parts.undecoded(subtree, None)
-        blob = Blob(
-            self.memory,
-            subtree.address,
-            subtree.size,
-            place.at(subtree.address),
-            shape,
-            self.page_shift,
-        )
-        try:
-            return parts.decode(subtree, blob)
-        except DecodeError as error:
-            self.problems.append(Problem.of(error))
-            return parts.undecoded(subtree, blob)
-
-    def check(
-        self,
-        runs: Sequence[Run],
-        areas: Sequence[ScratchArea],
-        components: Sequence[Component],
-    ) -> None:
-        place = self.place / MEMORY_MAP
-        by_name = _owned(self.fdt_addr, self.page_shift, components)
-        self.problems.extend(check_map(runs, self.memory.ram, areas, place))
-        self.problems.extend(check_owned(runs, by_name, place))
+def orphan_reason(handover: Handover) -> str:
+    """Why preserved blocks of this handover may have no owner, for people."""
+    undecoded = [item.where for item in handover.problems if item.kind in _PARTS_MISSING]
+    if handover.root.truncated:
+        return "the root FDT is cut off, and they may belong to what is missing"
+    if undecoded:
+        return f"they may belong to {undecoded[0]}, which could not be decoded"
+    if handover.luo and handover.luo.sessions == 0:
+        return "no component refers to them (LUO does not list its sessions before the jump)"
+    return "no component refers to them"
 
 
-def _kho_test_shape(found: MemoryMap) -> Shape | None:
-    """Family A writes the list inline, all others by vmalloc; an unsure family tells nothing."""
+def lost(handover: Handover) -> dict[str, Extents]:
+    """Owned memory that the map does not list, by path: the next kernel takes it for free."""
+    by_path = owned(handover)
+    missing = union(by_path.values()) - handover.map.blocks.extents
+    return shares(by_path, missing)
+
+
+def _page(address: int, page_shift: int) -> Extents:
+    return Extents.of([Range(address, 1).widened(1 << page_shift)])
+
+
+def _scratch(
+    memory: Memory, raw: bytes | None, problems: list[Problem]
+) -> tuple[ScratchArea, ...] | None:
+    if raw is None:
+        return None
+    try:
+        return scratches.parse(raw, memory.ram, Place("scratch"))
+    except DecodeError as error:
+        problems.append(Problem.of(error))
+        return None
+
+
+def _expected(
+    memory: Memory, root: Root, fdt_addr: int | None, page_shift: int
+) -> tuple[Range, ...]:
+    """What a right map preserves, as far as it is known without one: where that is of use."""
+    if root.version not in BITMAPS or not root.memory_map:
+        return ()
+    components = _components(root, Decoding(memory, page_shift=page_shift), Place(ROOT))
+    own = [] if fdt_addr is None else [_page(fdt_addr, page_shift)]
+    wanted = union((*own, whole(components)))
+    return tuple(islice((item for item in wanted if is_ram(memory, item)), MAX_EXPECTED))
+
+
+def _components(root: Root, decoding: Decoding, place: Place) -> tuple[Component, ...]:
+    return tuple(
+        subtrees.decode(subtree, decoding, place / subtree.name) for subtree in root.subtrees
+    )
+
+
+def _likely_list(found: MemoryMap) -> Shape | None:
+    """How the kernels of a family write ``kho_test``'s list; an unsure family tells nothing."""
     if found.family is None or (found.decision and not found.decision.sure):
         return None
     return Shape.INLINE if found.family == "A" else Shape.VMALLOC
+
+
+def _check_owners(handover: Handover, place: Place) -> Iterator[Problem]:
+    """Owned memory that is not in the map, and blocks in the map that nobody owns."""
+    missing = lost(handover)
+    shown = dict(islice(missing.items(), MAX_LOST))
+    yield from check_owned(Blocks.of(()), shown, place)
+    if len(missing) > MAX_LOST:
+        text = f"{len(missing) - MAX_LOST} more components have memory that is not in the map"
+        yield Problem.at(place, text, "lost")
+    reason = orphan_reason(handover)
+    for run in islice(orphans(handover).runs(), SHOWN):
+        text = f"{run.range.size} bytes in blocks of order {run.order} have no owner: {reason}"
+        yield Problem.at(place.at(run.phys), text, "orphan")

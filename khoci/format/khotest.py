@@ -1,6 +1,8 @@
 """The ``kho_test`` subtree of the kernel's own test (``lib/test_kho.c``, 6.17 and later).
 
-The list of folios is inline in 6.17 and a vmalloc area from 6.18 on, under one version string.
+The list of folios is inline in 6.17 and a vmalloc area from 6.18 on, under one version string: the
+reader tells them apart by nothing, it wants its own length. ``kho_test_restore_data`` wants of each
+folio the order that the list says, and ``csum`` to be right.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 MAGIC = 0x4B484F21
 MAX_FOLIOS = 1 << 20
-_VERSION = Version("kho-test", 1)
+KNOWN = frozenset({Version("kho-test", 1)})
 _FOLIO_SIZE = 8
 _ONES = 0xFFFFFFFF
 _WINDOW = 4 << 20
@@ -53,7 +55,7 @@ def parse(
     memory: Memory,
     root: Node,
     place: Place,
-    shape: Shape | None = None,
+    likely: Shape | None = None,
     page_shift: int = PAGE_SHIFT,
 ) -> KhoTest:
     """Take the folios from the subtree's FDT.
@@ -62,16 +64,16 @@ def parse(
         memory: of the guest, for the vmalloc area.
         root: root node of the FDT.
         place: of the FDT, for errors.
-        shape: the shape that the producer's family writes. Without it two folios leave a choice
-            by length, and the one shape that reads well is taken.
+        likely: the shape to take if both read well, which can be with two folios only: then both
+            are as long.
         page_shift: log2 of the page size in bytes.
 
     Raises:
         DecodeError: a property is missing or wrong, the list does not fit its count, a folio is
-            not aligned or not in RAM, or both shapes read well.
+            not aligned or not in RAM, or both shapes read well and none is likely.
     """
     version = versions.parse(string(root, "compatible", place))
-    if version != _VERSION:
+    if version not in KNOWN:
         return KhoTest(version)
     if (magic := u32(root, "magic", place)) != MAGIC:
         raise (place / "magic").error(f"{magic:#x} is not {MAGIC:#x}")
@@ -79,7 +81,7 @@ def parse(
     if data is None:
         raise here.error("the node is missing")
     listed = _List(memory, raw(data, "folios_info", here), u32(data, "nr_folios", here), here)
-    shape, folios, area = _read(listed, shape, page_shift)
+    shape, folios, area = _read(listed, likely, page_shift)
     return KhoTest(version, shape, u32(data, "csum", here), folios, area)
 
 
@@ -112,18 +114,17 @@ class _List:
 _Found = tuple[Shape, tuple[Block, ...], Area | None]
 
 
-def _read(listed: _List, shape: Shape | None, page_shift: int) -> _Found:
-    shapes = [shape] if shape else _by_length(listed)
-    found: list[_Found] = []
+def _read(listed: _List, likely: Shape | None, page_shift: int) -> _Found:
+    found: dict[Shape, _Found] = {}
     errors: list[DecodeError] = []
-    for candidate in shapes:
+    for shape in _by_length(listed):
         try:
-            found.append(_READERS[candidate](listed, page_shift))
+            found[shape] = _READERS[shape](listed, page_shift)
         except DecodeError as error:
             errors.append(error)
-    if len(found) == 1:
-        return found[0]
-    if errors and not found:
+    if len(found) == 1 or likely in found:
+        return found[likely] if likely in found else next(iter(found.values()))
+    if errors:
         raise errors[0]
     reason = "fit both" if found else "fit no"
     size = len(listed.raw)

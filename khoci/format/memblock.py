@@ -1,4 +1,9 @@
-"""The ``memblock`` subtree: regions named by ``reserve_mem=`` (``mm/memblock.c``, all releases)."""
+"""The ``memblock`` subtree: regions named by ``reserve_mem=`` (``mm/memblock.c``, all releases).
+
+The reader takes the region of its own label, if the size is the one it wants and the start is
+aligned as it wants. 6.16 and 6.17 preserve a region only if it is page aligned, later kernels
+preserve ``size >> PAGE_SHIFT`` pages from the one where it starts.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from khoci.format import versions
+from khoci.format.memory import PAGE_SHIFT
 from khoci.format.payload import string, u64
 from khoci.format.ranges import Range
 from khoci.format.versions import Version
@@ -15,8 +21,8 @@ if TYPE_CHECKING:
     from khoci.format.fdt import Node
 
 MAX_REGIONS = 8
-_ROOT = Version("memblock", 1)
-_REGION = Version("reserve-mem", 1)
+KNOWN = frozenset({Version("memblock", 1)})
+REGION = Version("reserve-mem", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,11 @@ class Region:
         """The region's addresses."""
         return Range(self.start, self.size)
 
+    def preserved(self, page_shift: int = PAGE_SHIFT) -> Range:
+        """The whole pages that are preserved of it."""
+        mask = (1 << page_shift) - 1
+        return Range(self.start & ~mask, self.size & ~mask)
+
 
 @dataclass(frozen=True, slots=True)
 class ReserveMem:
@@ -45,11 +56,11 @@ def parse(root: Node, place: Place) -> ReserveMem:
     """Take the regions from the subtree's FDT.
 
     Raises:
-        DecodeError: a property is missing or has a wrong size, a region is of another version,
-            or there are more than the kernel can have.
+        DecodeError: a property is missing or has a wrong size, a region is of another version or
+            leaves 64 bits, or there are more than the kernel can have.
     """
     version = versions.parse(string(root, "compatible", place))
-    if version != _ROOT:
+    if version not in KNOWN:
         return ReserveMem(version, ())
     if len(root.children) > MAX_REGIONS:
         raise place.error(f"{len(root.children)} regions, the kernel has at most {MAX_REGIONS}")
@@ -58,6 +69,9 @@ def parse(root: Node, place: Place) -> ReserveMem:
 
 def _region(node: Node, place: Place) -> Region:
     compatible = string(node, "compatible", place)
-    if versions.parse(compatible) != _REGION:
-        raise place.error(f"the region is {compatible!r}, not {str(_REGION)!r}")
-    return Region(node.name, u64(node, "start", place), u64(node, "size", place))
+    if versions.parse(compatible) != REGION:
+        raise place.error(f"the region is {compatible!r}, not {str(REGION)!r}")
+    region = Region(node.name, u64(node, "start", place), u64(node, "size", place))
+    if region.range.end > 1 << 64:
+        raise place.error(f"{region.size:#x} bytes from {region.start:#x} leave 64 bits")
+    return region

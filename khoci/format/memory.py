@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
+_MERGE_AT = 1024
 
 
 class Memory(Protocol):
@@ -59,18 +60,31 @@ def ram_end(memory: Memory) -> int:
 
 
 class Pages:
-    """Sparse memory of a dictionary of pages; RAM in no page reads as zeros."""
+    """Sparse memory of a dictionary of pages."""
 
     def __init__(
-        self, ram: tuple[Range, ...], pages: Mapping[int, bytes], page_size: int = PAGE_SIZE
+        self,
+        ram: tuple[Range, ...],
+        pages: Mapping[int, bytes],
+        page_size: int = PAGE_SIZE,
+        *,
+        partial: bool = False,
     ) -> None:
-        """Take ``pages`` by aligned physical address, each of ``page_size`` bytes."""
+        """Take ``pages`` by aligned physical address, each of ``page_size`` bytes.
+
+        RAM in no page reads as zeros, or not at all if these are a ``partial`` copy of a memory.
+        """
         self.ram = merge(ram)
         self.pages = dict(sorted(pages.items()))
         self.page_size = page_size
+        self._partial = partial
 
     def read(self, phys: int, size: int) -> bytes:
-        """See `Memory.read`."""
+        """See `Memory.read`.
+
+        Raises:
+            DecodeError: see there; or a page is not in the copy.
+        """
         if size < 0 or not covers(self.ram, Range(phys, size)):
             message = f"{size} bytes are not all in RAM"
             raise DecodeError(message, where="memory", address=phys)
@@ -80,9 +94,14 @@ class Pages:
         while start < end:
             offset = start % self.page_size
             size = min(end - start, self.page_size - offset)
-            page = self.pages.get(start - offset)
-            yield bytes(size) if page is None else page[offset : offset + size]
+            yield self._page(start - offset)[offset : offset + size]
             start += size
+
+    def _page(self, address: int) -> bytes:
+        page = self.pages.get(address)
+        if page is None and self._partial:
+            raise DecodeError("the page is not in this copy", where="memory", address=address)
+        return bytes(self.page_size) if page is None else page
 
     def data(self) -> Iterator[Range]:
         """See `Memory.data`."""
@@ -99,7 +118,8 @@ class Recorder:
     def __init__(self, memory: Memory, page_size: int = PAGE_SIZE) -> None:
         self._memory = memory
         self._page_size = page_size
-        self._seen: set[int] = set()
+        self._read: list[Range] = []
+        self._limit = _MERGE_AT
 
     @property
     def ram(self) -> tuple[Range, ...]:
@@ -109,8 +129,8 @@ class Recorder:
     def read(self, phys: int, size: int) -> bytes:
         """See `Memory.read`."""
         content = self._memory.read(phys, size)
-        whole = Range(phys, size).widened(self._page_size)
-        self._seen.update(range(whole.start, whole.end, self._page_size))
+        if not (self._read and self._read[-1].contains(phys, size)):
+            self._note(Range(phys, size).widened(self._page_size))
         return content
 
     def data(self) -> Iterator[Range]:
@@ -118,13 +138,28 @@ class Recorder:
         return self._memory.data()
 
     def recorded(self) -> Pages:
-        """Every page of which a byte was read, whole, as a memory of its own."""
-        pages = {address: self._page(address) for address in self._seen}
-        return Pages(self.ram, pages, self._page_size)
+        """Every page of which a byte was read, whole, as a partial memory of its own."""
+        addresses = (
+            address
+            for extent in merge(self._read)
+            for address in range(extent.start, extent.end, self._page_size)
+        )
+        pages = {address: self._page(address) for address in addresses}
+        return Pages(self.ram, pages, self._page_size, partial=True)
+
+    def _note(self, pages: Range) -> None:
+        """Keep the list as short as what was read is fragmented."""
+        self._read.append(pages)
+        if len(self._read) > self._limit:
+            self._read = list(merge(self._read))
+            self._limit = 2 * len(self._read) + _MERGE_AT
 
     def _page(self, address: int) -> bytes:
+        whole = Range(address, self._page_size)
+        if is_ram(self._memory, whole):
+            return self._memory.read(address, self._page_size)
         page = bytearray(self._page_size)
-        for part in common(self.ram, Range(address, self._page_size)):
+        for part in common(self.ram, whole):
             content = self._memory.read(part.start, part.size)
             page[part.start - address : part.end - address] = content
         return bytes(page)

@@ -1,6 +1,7 @@
 """The ``kexec-metadata`` blob of 7.1 and later: who handed over, and after how many kexecs.
 
-``struct kho_kexec_metadata`` of ``include/linux/kho/abi/kexec_metadata.h``, packed.
+``struct kho_kexec_metadata`` of ``include/linux/kho/abi/kexec_metadata.h``, packed. Its version is
+a number; the reader takes a blob that is too long.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from khoci.format.payload import text
+from khoci.format.versions import bare
 
 if TYPE_CHECKING:
     from khoci.format.errors import Place
 
 SIZE = 73
-VERSION = 1
+KNOWN = frozenset({bare(1)})
 _VERSION_SIZE = 4
 _BODY = struct.Struct("<65sI")
 
@@ -38,7 +40,7 @@ def parse(raw: bytes, place: Place) -> KexecMetadata:
     if len(raw) < _VERSION_SIZE:
         raise place.error(f"{len(raw)} bytes hold no version")
     version = int.from_bytes(raw[:_VERSION_SIZE], "little")
-    if version != VERSION:
+    if bare(version) not in KNOWN:
         return KexecMetadata(version, None, None)
     if len(raw) < SIZE:
         raise place.error(f"version {version} has {SIZE} bytes, there are {len(raw)}")

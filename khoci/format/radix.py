@@ -7,18 +7,22 @@ address and order of a block.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from khoci.format.bits import bit_runs
-from khoci.format.blocks import Block, Run, collect
+import numpy as np
+
+from khoci.format.bits import set_bits
+from khoci.format.blocks import Block, Blocks
+from khoci.format.extents import Extents
 from khoci.format.memory import PAGE_SHIFT, Memory, fetch, ram_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from khoci.format.blocks import Orders
     from khoci.format.errors import Place
+    from khoci.format.extents import Addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,64 @@ class Geometry:
         phys = (key << (self.page_shift + order)) & ((1 << 64) - 1)
         return Block(phys, order, self.page_shift)
 
+    def decode_all(self, keys: Addresses) -> tuple[Addresses, Orders]:
+        """`decode` for a column of keys: addresses and orders."""
+        # a key has at most 53 bits, so it is exact in a float, whose exponent is the bit length
+        order = (self.key_bits - np.frexp(keys.astype(np.float64))[1]).astype(np.uint8)
+        return keys << (order.astype(np.uint64) + np.uint64(self.page_shift)), order
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A whole tree: its blocks, sorted by address, and the pages of its nodes."""
+
+    blocks: Blocks
+    nodes: Extents
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How to walk a tree: one that is ``lenient`` takes any key, as the kernel's does."""
+
+    memory: Memory
+    place: Place
+    geometry: Geometry
+    lenient: bool = False
+
+    def leaves(self, root: int, seen: set[int]) -> Iterator[tuple[Place, Addresses]]:
+        """The keys of each leaf, in the order of the kernel; ``seen`` collects all nodes.
+
+        Raises:
+            DecodeError: a node is not a page of RAM or is reached twice, or a key is too wide.
+        """
+        todo = [_Node(self.geometry.depth - 1, root, 0, ())]
+        while todo:
+            node = todo.pop()
+            here = node.place(self.place)
+            page = self._page(node, here, seen)
+            if node.level:
+                todo.extend(reversed(list(self._children(page, node))))
+            else:
+                yield here, set_bits(page) | np.uint64(node.key)
+
+    def _page(self, node: _Node, here: Place, seen: set[int]) -> bytes:
+        if node.address % self.geometry.page_size:
+            raise here.error("a node is not page aligned")
+        if node.address in seen:
+            raise here.error("a node is reached twice")
+        seen.add(node.address)
+        return fetch(self.memory, node.address, self.geometry.page_size, here)
+
+    def _children(self, page: bytes, node: _Node) -> Iterator[_Node]:
+        shift = self.geometry.shift(node.level)
+        table = np.frombuffer(page, dtype="<u8")
+        for index in np.flatnonzero(table).tolist():
+            key = node.key | index << shift
+            child = _Node(node.level - 1, int(table[index]), key, (*node.path, index))
+            if key >> self.geometry.key_bits and not self.lenient:
+                raise child.place(self.place).error(f"the key {key:#x} is too wide")
+            yield child
+
 
 @dataclass(frozen=True, slots=True)
 class _Node:
@@ -80,10 +142,8 @@ class _Node:
         return (tree / f"radix[{indices}]").at(self.address)
 
 
-def listing(
-    memory: Memory, root: int, place: Place, page_shift: int = PAGE_SHIFT
-) -> tuple[Run, ...]:
-    """All blocks of the tree, sorted by address.
+def read(memory: Memory, root: int, place: Place, page_shift: int = PAGE_SHIFT) -> Tree:
+    """Read a whole tree.
 
     Args:
         memory: of the producer at the jump.
@@ -96,53 +156,22 @@ def listing(
             no marker, or there are more blocks than RAM has pages.
     """
     geometry = Geometry(page_shift)
-    return collect(_runs(memory, root, place, geometry), ram_size(memory) >> page_shift, place)
-
-
-def _runs(memory: Memory, root: int, place: Place, geometry: Geometry) -> Iterator[Run]:
     seen: set[int] = set()
-    todo = [_Node(geometry.depth - 1, root, 0, ())]
-    while todo:
-        node = todo.pop()
-        page = _page(memory, node, place, geometry, seen)
-        if node.level:
-            todo.extend(_children(page, node, place, geometry))
-        else:
-            yield from _leaf(page, node, place, geometry)
+    room = limit = ram_size(memory) >> page_shift
+    phys, order = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.uint8)]
+    for here, keys in Walk(memory, place, geometry).leaves(root, seen):
+        if len(keys) and not keys[0]:
+            raise here.error("a key without marker")
+        room -= len(keys)
+        if room < 0:
+            raise place.error(f"more blocks than RAM has pages ({limit})")
+        first, orders = geometry.decode_all(keys)
+        phys.append(first)
+        order.append(orders)
+    blocks = Blocks.sort(np.concatenate(phys), np.concatenate(order), page_shift)
+    return Tree(blocks, _pages(seen, geometry))
 
 
-def _page(memory: Memory, node: _Node, place: Place, geometry: Geometry, seen: set[int]) -> bytes:
-    here = node.place(place)
-    if node.address % geometry.page_size:
-        raise here.error("a node is not page aligned")
-    if node.address in seen:
-        raise here.error("a node is reached twice")
-    seen.add(node.address)
-    return fetch(memory, node.address, geometry.page_size, here)
-
-
-def _children(page: bytes, node: _Node, place: Place, geometry: Geometry) -> Iterator[_Node]:
-    shift = geometry.shift(node.level)
-    if page == bytes(len(page)):
-        return
-    for index, (address,) in enumerate(struct.iter_unpack("<Q", page)):
-        if address:
-            key = node.key | index << shift
-            child = _Node(node.level - 1, address, key, (*node.path, index))
-            if key >> geometry.key_bits:
-                raise child.place(place).error(f"the key {key:#x} is too wide")
-            yield child
-
-
-def _leaf(page: bytes, node: _Node, place: Place, geometry: Geometry) -> Iterator[Run]:
-    """Above bit 0 of the key's upper part the order is one for the leaf; else one for each bit."""
-    for first, count in bit_runs(page):
-        if node.key:
-            block = geometry.decode(node.key | first)
-            yield Run(block.phys, block.order, count, geometry.page_shift)
-            continue
-        if first == 0:
-            raise node.place(place).error("a key without marker")
-        for key in range(first, first + count):
-            block = geometry.decode(key)
-            yield Run(block.phys, block.order, 1, geometry.page_shift)
+def _pages(addresses: set[int], geometry: Geometry) -> Extents:
+    first = np.array(sorted(addresses), dtype=np.uint64)
+    return Extents.merged(first, first | np.uint64(geometry.page_size - 1))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from khoci.format.blocks import Block
+import numpy as np
+
+from khoci.format.blocks import Block, Blocks
 from khoci.format.fdt import MAGIC, Node
 from khoci.format.memory import PAGE_SIZE, Pages
 from khoci.format.radix import Geometry
 from khoci.format.ranges import Range
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from khoci.format.bitmaps import Layout
+    from khoci.format.extents import Addresses
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -44,7 +48,11 @@ class Image:
             phys += len(piece)
 
     def read(self, phys: int, size: int) -> bytes:
-        return self.memory().read(phys, size)
+        offset = phys % self.page_size
+        if offset + size > self.page_size:
+            return self.memory().read(phys, size)
+        page = self.pages.get(phys - offset, b"")
+        return bytes(page[offset : offset + size]).ljust(size, b"\0")
 
     def put(self, content: bytes, align: int = PAGE_SIZE) -> int:
         phys = self.alloc(max(len(content), 1), align)
@@ -98,18 +106,35 @@ def bitmap_map(
     image: Image, blocks: Iterable[Block], layout: Layout, dirt: bytes = b"", page_shift: int = 12
 ) -> int:
     """Chunks and bitmaps of ``blocks``, each bitmap followed by ``dirt``, as slabs of A are."""
-    bitmaps: dict[tuple[int, int], bytearray] = {}
+    columns = _columns(blocks, page_shift)
     size = layout.bitmap_size(page_shift)
-    for block in blocks:
-        index, bit = divmod(block.phys >> (block.order + page_shift), size * 8)
-        start = index * layout.coverage(block.order, page_shift)
-        bitmap = bitmaps.setdefault((block.order, start), bytearray(size))
-        bitmap[bit // 8] |= 1 << (bit % 8)
-    groups: dict[int, list[tuple[int, int]]] = {}
-    for (order, start), bitmap in sorted(bitmaps.items()):
-        groups.setdefault(order, []).append((start, image.put(bytes(bitmap), size)))
-        image.write(image.alloc(len(dirt), 1), dirt)
-    return chunks(image, list(groups.items()), 1 << page_shift)
+    groups: list[tuple[int, list[tuple[int, int]]]] = []
+    for order in np.unique(columns.order).tolist():
+        numbers = columns.phys[columns.order == order] >> np.uint64(order + page_shift)
+        groups.append((order, []))
+        for index, bits in _parts(numbers, size * 8):
+            start = index * layout.coverage(order, page_shift)
+            groups[-1][1].append((start, image.put(_bitmap(bits, size), size)))
+            image.write(image.alloc(len(dirt), 1), dirt)
+    return chunks(image, groups, 1 << page_shift)
+
+
+def _columns(blocks: Iterable[Block], page_shift: int) -> Blocks:
+    return blocks if isinstance(blocks, Blocks) else Blocks.of(blocks, page_shift)
+
+
+def _parts(numbers: Addresses, width: int) -> Iterator[tuple[int, Addresses]]:
+    """Sorted numbers by their quotient through ``width``, with the remainders of each."""
+    quotients = numbers // np.uint64(width)
+    ends = np.append(np.flatnonzero(np.diff(quotients)) + 1, len(numbers)).tolist()
+    for start, end in pairwise([0, *ends] if len(numbers) else []):
+        yield int(quotients[start]), numbers[start:end] % np.uint64(width)
+
+
+def _bitmap(bits: Addresses, size: int) -> bytes:
+    flags = np.zeros(size * 8, dtype=np.bool_)
+    flags[bits] = True
+    return np.packbits(flags, bitorder="little").tobytes()
 
 
 def chunks(
@@ -135,19 +160,22 @@ def radix_tree(image: Image, blocks: Iterable[Block], page_shift: int = 12) -> i
     size = geometry.page_size
     root = image.alloc(size, size)
     image.write(root, bytes(size))
-    for block in blocks:
-        key, address = geometry.encode(block), root
+    for leaf, bits in _parts(_keys(_columns(blocks, page_shift)), size * 8):
+        address, key = root, leaf << geometry.leaf_bits
         for level in range(geometry.depth - 1, 0, -1):
             index = (key >> geometry.shift(level)) % (size // 8)
             address = _child(image, address + index * 8, size)
-        byte, bit = divmod(key % (size * 8), 8)
-        old = image.memory().read(address + byte, 1)[0]
-        image.write(address + byte, bytes([old | 1 << bit]))
+        image.write(address, _bitmap(bits, size))
     return root
 
 
+def _keys(blocks: Blocks) -> Addresses:
+    shift = blocks.order.astype(np.uint64) + np.uint64(blocks.page_shift)
+    return np.sort(np.uint64(1) << np.uint64(64) - shift | blocks.phys >> shift)
+
+
 def _child(image: Image, slot: int, size: int) -> int:
-    child = int.from_bytes(image.memory().read(slot, 8), "little")
+    child = int.from_bytes(image.read(slot, 8), "little")
     if not child:
         child = image.alloc(size, size)
         image.write(slot, u64(child))

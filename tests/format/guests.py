@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from khoci.format.bitmaps import Layout
 from khoci.format.blocks import Block
 from khoci.format.memory import PAGE_SIZE, Pages
 from tests.format import encoders
 from tests.format.encoders import MIB, Image
+from tests.format.payloads import Memfd, Session, Writer, plain_flbs
 
 REGION = (0x2000_0000, 64 * MIB)
 SCRATCH = ((16 * MIB, 16 * MIB), (32 * MIB, 16 * MIB), (64 * MIB, 32 * MIB))
@@ -42,8 +43,13 @@ def decompose(start: int, size: int) -> list[Block]:
     return blocks
 
 
-def guest(family: str, version: str | None = None, base: int = 0x1234_5000) -> Guest:
-    """A guest of family ``A``, ``B`` or ``radix``; the root FDT is the page at ``base``."""
+def guest(
+    family: str, version: str | None = None, base: int = 0x1234_5000, *, luo: bool = False
+) -> Guest:
+    """A guest of family ``A``, ``B`` or ``radix``; the root FDT is the page at ``base``.
+
+    With the radix tree there is always a LUO, in B on demand.
+    """
     image = Image(free=base)
     fdt_addr = image.alloc()
     folios = tuple(_folios(image))
@@ -62,16 +68,50 @@ def guest(family: str, version: str | None = None, base: int = 0x1234_5000) -> G
         info, owned = encoders.vmalloc_area(image, info)
         blocks += owned
     add("kho_test", encoders.kho_test_tree(info, len(folios), 0x1234))
+    if sized or luo:
+        writer = Writer(image)
+        add("LUO", _luo(writer, version or family))
+        blocks += writer.blocks
     if sized:
-        sessions = image.put(encoders.u64(0) + encoders.u64(3))
-        flbs = image.put(encoders.u64(1) + encoders.u64(0))
-        blocks += [Block(sessions, 0), Block(flbs, 0)]
-        add("LUO", encoders.luo_struct(4, sessions, flbs))
         add("kexec-metadata", encoders.kexec_metadata("7.3.4", 1))
     memory_map = _memory_map(image, family, blocks)
     name = version or ("kho-v4" if sized else "kho-v1")
     image.write(fdt_addr, encoders.root_tree(name, memory_map, subtrees))
     return Guest(image, fdt_addr, tuple(sorted(blocks)), folios)
+
+
+def _luo(writer: Writer, version: str) -> bytes:
+    """The blob of the release: 7.0 for B, 7.1 for ``kho-v3``, later ones else."""
+    number = 1 if version == "B" else 2
+    flbs = writer.flbs(plain_flbs(3))
+    sessions = [
+        replace(item, files=tuple(replace(file, version=number) for file in item.files))
+        for item in _sessions(writer.image)
+    ]
+    if version in {"B", "kho-v3"}:
+        return writer.luo_tree(sessions, flbs)
+    return writer.luo_struct(sessions, flbs)
+
+
+def _sessions(image: Image) -> tuple[Session, ...]:
+    """None, one, and two files: an empty one, one of large folios, and one that was sealed."""
+    folios = _file_folios(image, (0, 9, 0, 3))
+    large = Memfd(0x1A, sum(folio.size for _, folio in folios) - 100, folios, pos=4711)
+    one = Memfd(0, PAGE_SIZE, _file_folios(image, (0,)), seals=0x16)
+    return (
+        Session(b"empty"),
+        Session(b"vm-1", (large, Memfd(2**63 - 1, 0))),
+        Session(b"n" * 63, (one,)),
+    )
+
+
+def _file_folios(image: Image, orders: tuple[int, ...]) -> tuple[tuple[int, Block], ...]:
+    found, index = [], 0
+    for order in orders:
+        size = PAGE_SIZE << order
+        found.append((index, Block(image.alloc(size, size), order)))
+        index += 1 << order
+    return tuple(found)
 
 
 def _folios(image: Image) -> list[Block]:

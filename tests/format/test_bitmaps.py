@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from khoci.format import bitmaps
 from khoci.format.bitmaps import Layout
-from khoci.format.blocks import Block, Run, expand
+from khoci.format.blocks import Block
 from khoci.format.errors import DecodeError, Place
 from khoci.format.memory import Pages
 from khoci.format.ranges import Range
@@ -23,7 +23,7 @@ LARGE = (Range(0, 8 * GIB),)
 def decoded(image: Image, first: int, layout: Layout, page_shift: int = 12) -> tuple[Block, ...]:
     memory = image.memory()
     found = bitmaps.entries(memory, first, MAP, page_shift)
-    return expand(bitmaps.listing(memory, found, layout, MAP, page_shift))
+    return tuple(bitmaps.listing(memory, found, layout))
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_worked_values(block: Block, layout: Layout, phys_start: int, byte: int,
     assert decoded(image, first, layout) == (block,)
     written = Image(LARGE)
     again = encoders.bitmap_map(written, [block], layout)
-    (entry,) = bitmaps.entries(written.memory(), again, MAP)
-    assert (entry.order, entry.phys_start) == (block.order, phys_start)
+    found = bitmaps.entries(written.memory(), again, MAP)
+    assert (found.order.tolist(), found.start.tolist()) == ([block.order], [phys_start])
 
 
 def test_coverage_of_a_bitmap() -> None:
@@ -65,20 +65,22 @@ def test_round_trip(blocks: tuple[Block, ...], layout: Layout) -> None:
     assert decoded(image, first, layout) == blocks
 
 
-@settings(max_examples=20, deadline=None)
-@given(block_sets(page_shift=16), st.sampled_from(Layout))
-def test_round_trip_of_large_pages(blocks: tuple[Block, ...], layout: Layout) -> None:
-    image = Image(page_size=1 << 16)
-    first = encoders.bitmap_map(image, blocks, layout, page_shift=16)
-    assert decoded(image, first, layout, 16) == blocks
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from([14, 16]), st.sampled_from(Layout), st.data())
+def test_round_trip_of_large_pages(page_shift: int, layout: Layout, data: st.DataObject) -> None:
+    blocks = data.draw(block_sets(page_shift))
+    image = Image(page_size=1 << page_shift)
+    first = encoders.bitmap_map(image, blocks, layout, page_shift=page_shift)
+    assert decoded(image, first, layout, page_shift) == blocks
 
 
-def test_adjacent_blocks_are_one_run() -> None:
+@settings(max_examples=60, deadline=None)
+@given(block_sets())
+def test_a_lists_the_first_eighth_of_b(blocks: tuple[Block, ...]) -> None:
     image = Image()
-    first = encoders.bitmap_map(image, [Block(n << 12, 0) for n in range(64)], Layout.B)
-    memory = image.memory()
-    found = bitmaps.entries(memory, first, MAP)
-    assert bitmaps.listing(memory, found, Layout.B, MAP) == (Run(0, 0, 64),)
+    first = encoders.bitmap_map(image, blocks, Layout.B)
+    seen = tuple(block for block in blocks if block.phys >> (block.order + 12) & 0x7000 == 0)
+    assert decoded(image, first, Layout.A) == seen
 
 
 def test_partly_filled_and_empty_chunks_are_normal() -> None:
@@ -89,7 +91,30 @@ def test_partly_filled_and_empty_chunks_are_normal() -> None:
 
 
 def test_no_chunk_is_an_empty_map() -> None:
-    assert bitmaps.entries(Image().memory(), 0, MAP) == ()
+    memory = Image().memory()
+    found = bitmaps.entries(memory, 0, MAP)
+    assert (len(found), len(found.tables)) == (0, 0)
+    assert not len(bitmaps.listing(memory, found, Layout.B))
+
+
+def test_counts_tell_what_cannot_be_read() -> None:
+    image = Image((Range(0, GIB - 0x800),))
+    image.write(GIB - 0x1000, b"\x81")
+    inside = image.put(b"\x03" + bytes(0x200) + b"\x01")
+    memory = image.memory()
+    first = encoders.chunks(image, [(0, [(0, GIB - 0x1000), (128 * MIB, inside)])])
+    found = bitmaps.entries(image.memory(), first, MAP)
+    assert bitmaps.counts(memory, found, Layout.A).tolist() == [2, 2]
+    assert bitmaps.counts(memory, found, Layout.B).tolist() == [-1, 3]
+
+
+def test_the_pages_of_the_map_itself() -> None:
+    image = Image()
+    slab = image.put(bytes(0x1000))
+    first = encoders.chunks(image, [(0, [(0, slab + 0x200), (16 * MIB, slab + 0xE00)]), (1, [])])
+    found = bitmaps.entries(image.memory(), first, MAP)
+    assert len(found.chunks) == 2
+    assert list(found.tables) == [Range(slab, 0x3000)]
 
 
 def chunk(following: int, order: int, count: int, *entries: tuple[int, int]) -> bytes:
@@ -127,6 +152,15 @@ def test_hostile_chunks(page: bytes, where: str, message: str) -> None:
     assert caught.value.address is not None
 
 
+def test_ram_that_claims_more_than_64_bits() -> None:
+    image = Image((Range(0, 1 << 65),))
+    image.write(AT, chunk(0, 0, 1, (2**64 - 128 * MIB, 0x2000)))
+    image.write(0x2000, b"\x01")
+    found = bitmaps.entries(image.memory(), AT, MAP)
+    blocks = bitmaps.listing(image.memory(), found, Layout.B)
+    assert tuple(blocks) == (Block(2**64 - 128 * MIB, 0),)
+
+
 def test_a_long_cycle_ends() -> None:
     image = Image()
     for n in range(300):
@@ -140,8 +174,31 @@ def test_bitmap_outside_ram(layout: Layout) -> None:
     image = Image()
     image.write(AT, chunk(0, 0, 1, (0, GIB)))
     found = bitmaps.entries(image.memory(), AT, MAP)
-    with pytest.raises(DecodeError, match="not all in RAM"):
-        bitmaps.listing(image.memory(), found, layout, MAP)
+    with pytest.raises(DecodeError, match=r"entry\[0\] .*not all in RAM"):
+        bitmaps.listing(image.memory(), found, layout)
+
+
+def test_a_block_beyond_64_bits() -> None:
+    image = Image()
+    image.write(AT, chunk(0, 45, 1, (0, 0x2000)))
+    image.write(0x2000, bytes([1 << 7]))
+    whole = bitmaps.entries(image.memory(), AT, MAP)
+    assert tuple(bitmaps.listing(image.memory(), whole, Layout.A)) == (Block(7 << 57, 45),)
+    image.write(0x2000, bytes(16) + b"\x01")
+    found = bitmaps.entries(image.memory(), AT, MAP)
+    with pytest.raises(DecodeError, match=r"entry\[0\] .*bit 128 denotes a block beyond 64 bits"):
+        bitmaps.listing(image.memory(), found, Layout.A)
+
+
+def test_the_largest_orders_start_at_0_only() -> None:
+    image = Image()
+    image.write(AT, chunk(0, 52, 1, (0, 0x2000)))
+    image.write(0x2000, b"\x01")
+    found = bitmaps.entries(image.memory(), AT, MAP)
+    assert tuple(bitmaps.listing(image.memory(), found, Layout.B)) == (Block(0, 52),)
+    image.write(AT, chunk(0, 52, 1, (16 * MIB, 0x2000)))
+    with pytest.raises(DecodeError, match="order 52 cannot start at 0x1000000"):
+        bitmaps.entries(image.memory(), AT, MAP)
 
 
 def test_more_blocks_than_pages() -> None:
@@ -150,4 +207,4 @@ def test_more_blocks_than_pages() -> None:
     memory = Pages(ram, {0x1000: chunk(0, 0, 1, (0, 0x2000)).ljust(4096, b"\0"), 0x2000: page})
     found = bitmaps.entries(memory, 0x1000, MAP)
     with pytest.raises(DecodeError, match=r"more blocks than RAM has pages \(512\)"):
-        bitmaps.listing(memory, found, Layout.B, MAP)
+        bitmaps.listing(memory, found, Layout.B)

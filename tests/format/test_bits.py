@@ -1,22 +1,22 @@
 from __future__ import annotations
 
-from itertools import pairwise
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khoci.format.bits import bit_runs
+from khoci.format.bits import set_bits
 
 
 @given(st.binary(max_size=64))
-def test_runs_are_all_set_bits_and_as_few_as_possible(bitmap: bytes) -> None:
+def test_all_set_bits_in_ascending_order(bitmap: bytes) -> None:
     bits = [b for b in range(len(bitmap) * 8) if bitmap[b // 8] >> (b % 8) & 1]
-    runs = list(bit_runs(bitmap))
-    assert [first + i for first, count in runs for i in range(count)] == bits
-    assert all(a + n < b for (a, n), (b, _) in pairwise(runs))
+    assert set_bits(bitmap).tolist() == bits
 
 
 def test_whole_and_empty_bitmaps() -> None:
-    assert list(bit_runs(b"\xff" * 4096)) == [(0, 32768)]
-    assert list(bit_runs(bytes(4096))) == []
-    assert list(bit_runs(b"")) == []
+    assert set_bits(b"\xff" * 4096).tolist() == list(range(32768))
+    assert set_bits(bytes(4096)).tolist() == []
+    assert set_bits(b"").tolist() == []
+
+
+def test_numbers_are_addresses_without_conversion() -> None:
+    assert set_bits(b"\x80").dtype == "uint64"

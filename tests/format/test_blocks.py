@@ -1,14 +1,17 @@
 from __future__ import annotations
 
-from itertools import repeat
+from itertools import pairwise
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from khoci.format.blocks import Block, Run, collect, expand, outside, overlaps, total
-from khoci.format.errors import DecodeError, Place
-from khoci.format.ranges import Range
+from khoci.format.blocks import Block, Blocks, Run
+from khoci.format.ranges import Range, merge
 
-MAP = Place("map", 0x1000)
+TOP = 1 << 64
+BLOCKS = st.builds(
+    lambda number, order: Block(number << (order + 12), order), st.integers(0, 7), st.integers(0, 4)
+)
 
 
 def test_size_follows_order_and_page_size() -> None:
@@ -17,24 +20,48 @@ def test_size_follows_order_and_page_size() -> None:
     assert Run(0, 1, 3).range == Range(0, 0x6000)
 
 
-def test_expand_sorts_all_blocks_of_all_runs() -> None:
-    runs = [Run(0x8000, 0), Run(0, 1, 2)]
-    assert expand(runs) == (Block(0, 1), Block(0x2000, 1), Block(0x8000, 0))
-    assert total(runs) == 0x5000
+@given(st.lists(BLOCKS))
+def test_columns_hold_the_same_blocks_sorted(blocks: list[Block]) -> None:
+    columns = Blocks.of(blocks)
+    assert list(columns) == sorted(blocks)
+    assert len(columns) == len(blocks)
+    assert columns.size == sum(block.size for block in blocks)
+    assert [int(last) for last in columns.last] == [block.range.end - 1 for block in columns]
+    assert tuple(columns.extents) == merge(block.range for block in blocks)
+    assert columns == Blocks.of(reversed(blocks))
 
 
-def test_collect_sorts_and_stops_an_endless_source() -> None:
-    assert collect([Run(0x2000, 0), Run(0, 0)], 2, MAP) == (Run(0, 0), Run(0x2000, 0))
-    with pytest.raises(DecodeError, match="more blocks than RAM has pages"):
-        collect(repeat(Run(0, 0)), 1000, MAP)
+@given(st.lists(BLOCKS))
+def test_overlapping_blocks_begin_inside_an_earlier_one(blocks: list[Block]) -> None:
+    columns, expected, reach = Blocks.of(blocks), [], 0
+    for block in columns:
+        expected.append(block.phys < reach)
+        reach = max(reach, block.range.end)
+    assert columns.overlapping().tolist() == expected
 
 
-def test_overlaps_finds_a_block_inside_an_earlier_large_one() -> None:
-    large, small, far, free = Run(0, 4), Run(0x1000, 0), Run(0xF000, 0), Run(0x10000, 0)
-    assert list(overlaps([large, small, far, free])) == [(large, small), (large, far)]
-    assert list(overlaps([small, far])) == list(overlaps([])) == []
+@given(st.lists(BLOCKS))
+def test_runs_are_all_blocks_and_as_long_as_they_can_be(blocks: list[Block]) -> None:
+    columns = Blocks.of(blocks)
+    runs = list(columns.runs())
+    assert [
+        Block(run.phys + (number << (run.order + 12)), run.order)
+        for run in runs
+        for number in range(run.count)
+    ] == list(columns)
+    assert not any(a.range.end == b.phys and a.order == b.order for a, b in pairwise(runs))
 
 
-def test_outside_takes_runs_that_are_only_partly_inside() -> None:
-    ram = (Range(0, 0x3000),)
-    assert list(outside([Run(0, 0, 3), Run(0x2000, 1)], ram)) == [Run(0x2000, 1)]
+def test_the_last_bytes_of_64_bits() -> None:
+    whole, page = Blocks.of([Block(0, 52)]), Blocks.of([Block(TOP - 4096, 0)])
+    assert list(whole.extents) == [Range(0, TOP)]
+    assert list(page.extents) == [Range(TOP - 4096, 4096)]
+    assert whole.size == TOP
+    assert list(page.runs()) == [Run(TOP - 4096, 0)]
+
+
+def test_a_part_of_the_blocks() -> None:
+    columns = Blocks.of([Block(0, 0, 14), Block(1 << 20, 2, 14)], 14)
+    assert list(columns[columns.order > 0]) == [Block(1 << 20, 2, 14)]
+    assert columns[:1] == Blocks.of([Block(0, 0, 14)], 14) != columns
+    assert Blocks.of([], 14) != Blocks.of([], 12)

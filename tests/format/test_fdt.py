@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,9 @@ from khoci.format.memory import Pages
 from khoci.format.ranges import Range
 from tests.format import encoders
 from tests.format.encoders import node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PLACE = Place("root", 0x5000)
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz-,@0123456789", min_size=1, max_size=20)
@@ -135,3 +139,79 @@ def test_read_is_limited_and_within_ram() -> None:
         fdt.read(memory, 0x5000, PLACE, len(blob) - 1)
     with pytest.raises(DecodeError, match="not all in RAM"):
         fdt.read(memory, 0x6000, PLACE)
+
+
+@given(TREES, st.integers(0, 2), st.data())
+def test_the_beginning_of_a_tree(tree: Node, nops: int, data: st.DataObject) -> None:
+    blob = encoders.fdt(tree, nops)
+    cut = data.draw(st.integers(0, len(blob)))
+    try:
+        found = fdt.parse_truncated(blob[:cut], PLACE)
+    except DecodeError:
+        assert cut < 56 + nops * 4 + 4 + len(tree.name) + 1
+        return
+    assert found.size == len(blob)
+    assert found.truncated == (cut < len(blob))
+    names = names_of(blob)
+    for (path, value), (whole, right) in zip(flat(found.root), flat(tree), strict=False):
+        cut_off = {f"@{offset}" for offset, name in names.items() if name == whole[-1]}
+        assert (path[:-1], value) == (whole[:-1], right)
+        assert path[-1] in {whole[-1], *cut_off}
+
+
+def names_of(blob: bytes) -> dict[int, str]:
+    """Names of properties by their offset in the strings."""
+    start = int.from_bytes(blob[12:16], "big")
+    names, offset = {}, 0
+    for name in blob[start:].split(b"\0")[:-1]:
+        names[offset] = name.decode()
+        offset += len(name) + 1
+    return names
+
+
+def flat(tree: Node, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], bytes]]:
+    """All properties in the order of the tree, with their path."""
+    for name, value in tree.properties:
+        yield (*above, tree.name, name), value
+    for child in tree.children:
+        yield from flat(child, (*above, tree.name))
+
+
+def test_names_that_are_cut_off_are_offsets() -> None:
+    blob = encoders.fdt(SAMPLE)
+    strings = blob.index(b"compatible")
+    found = fdt.parse_truncated(blob[: strings + 11], PLACE)
+    assert [name for name, _ in found.root.properties] == ["compatible", "@11"]
+    assert found.root.children[0] == Node("memblock", (("@32", b"12345678"),))
+    assert found.truncated
+
+
+def test_a_whole_tree_is_not_truncated() -> None:
+    blob = encoders.fdt(SAMPLE)
+    assert fdt.parse_truncated(blob + b"more", PLACE) == fdt.parse(blob, PLACE)
+
+
+@pytest.mark.parametrize(
+    ("blob", "message"),
+    [
+        (encoders.fdt(SAMPLE)[:39], "header is cut off"),
+        (encoders.fdt(SAMPLE)[:56], "structure block is cut off"),
+        (patched(56, 7)[:100], "unexpected FDT token 0x7"),
+        (patched(20, 16)[:100], "FDT version 16"),
+        (patched(68, 0xFFFFFFFC), "structure block is cut off"),
+    ],
+)
+def test_truncated_trees_that_are_wrong_too(blob: bytes, message: str) -> None:
+    with pytest.raises(DecodeError, match=message):
+        fdt.parse_truncated(blob, PLACE)
+
+
+@settings(max_examples=300)
+@given(st.integers(0, 4096), st.binary(min_size=1, max_size=8), st.integers(0, 4096))
+def test_mutated_beginnings_raise_nothing_else(at: int, junk: bytes, cut: int) -> None:
+    blob = encoders.fdt(SAMPLE)
+    at %= len(blob)
+    try:
+        fdt.parse_truncated((blob[:at] + junk + blob[at + len(junk) :])[: cut % len(blob)], PLACE)
+    except DecodeError:
+        return

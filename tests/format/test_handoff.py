@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from khoci.format import handoff
 from khoci.format.errors import DecodeError, Place
-from khoci.format.handoff import Handoff, SetupData, find_handoffs, locate
+from khoci.format.handoff import Chosen, Handoff, SetupData, find_handoffs, locate
 from khoci.format.memory import Pages
 from khoci.format.ranges import Range
 from tests.format import encoders
 from tests.format.encoders import GIB, Image
+
+if TYPE_CHECKING:
+    from khoci.format.fdt import Node
 
 ROOT = 0x1234_5000
 SCRATCH = 0x3FF_0000
@@ -120,3 +125,69 @@ def test_a_search_of_many_megabytes_is_quick() -> None:
     found = locate(Pages((Range(0, GIB),), pages))
     assert found is not None
     assert found.seen == (0x200_0838,)
+
+
+def chosen(
+    name: str = "chosen",
+    cells: tuple[int, int] | None = (2, 2),
+    fdt: bytes | None = None,
+    scratch: bytes | None = None,
+) -> Node:
+    """A device tree as arm64 is given."""
+    values = {
+        "linux,kho-fdt": be(ROOT, 2) + be(4096, 2) if fdt is None else fdt,
+        "linux,kho-scratch": be(SCRATCH, 2) + be(48, 2) if scratch is None else scratch,
+    }
+    numbers = {"#address-cells": be(cells[0], 1), "#size-cells": be(cells[1], 1)} if cells else {}
+    kept = {key: value for key, value in values.items() if value != b"none"}
+    return encoders.node("", numbers, [encoders.node(name, kept)])
+
+
+def be(number: int, cells: int) -> bytes:
+    return number.to_bytes(cells * 4, "big")
+
+
+@pytest.mark.parametrize("name", ["chosen", "chosen@0"])
+def test_the_hand_off_of_arm64(name: str) -> None:
+    expected = Chosen(ROOT, 4096, SCRATCH, 48)
+    assert handoff.parse_chosen(chosen(name)) == expected
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1))
+def test_cells_are_counted_by_the_root(address: int, size: int) -> None:
+    areas = be(SCRATCH, 2) + be(48, 1)
+    tree = chosen(cells=(2, 1), fdt=be(address, 2) + be(size, 1), scratch=areas)
+    found = handoff.parse_chosen(tree)
+    assert found == Chosen(address, size, SCRATCH, 48)
+
+
+def test_without_numbers_of_cells_they_are_1_and_1() -> None:
+    areas = be(SCRATCH, 1) + be(48, 1)
+    tree = chosen(cells=None, fdt=be(ROOT, 1) + be(4096, 1), scratch=areas)
+    found = handoff.parse_chosen(tree)
+    assert found == Chosen(ROOT, 4096, SCRATCH, 48)
+
+
+def test_more_cells_than_a_number_has() -> None:
+    value = be(2**80 + 7, 3) + be(4096, 3)
+    found = handoff.parse_chosen(chosen(cells=(3, 3), fdt=value, scratch=value))
+    assert found == Chosen(7, 4096, 7, 4096)
+
+
+@pytest.mark.parametrize("wrong", [b"none", b"", bytes(8), bytes(15), bytes(20), bytes(32)])
+def test_what_the_kernel_ignores(wrong: bytes) -> None:
+    assert handoff.parse_chosen(chosen(fdt=wrong)) is None
+    assert handoff.parse_chosen(chosen(scratch=wrong)) is None
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        encoders.node(""),
+        encoders.node("", {}, [encoders.node("choosen")]),
+        encoders.node("", {"#address-cells": b"\xff" * 4}, [encoders.node("chosen")]),
+        chosen(cells=(0, 0), fdt=b"", scratch=b""),
+    ],
+)
+def test_trees_without_a_hand_off(tree: Node) -> None:
+    assert handoff.parse_chosen(tree) is None

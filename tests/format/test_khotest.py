@@ -97,10 +97,21 @@ def test_broken_trees(top: dict[str, bytes], data: dict[str, bytes] | None, mess
         khotest.parse(Image().memory(), tree, PLACE)
 
 
-def test_a_shape_that_the_producer_does_not_write() -> None:
-    blob = encoders.kho_test_tree(u64(0x1000), 1)
-    with pytest.raises(DecodeError, match="a vmalloc descriptor has 16 bytes, not 8"):
-        parsed(Image(), blob, Shape.VMALLOC)
+def test_what_is_likely_does_not_overrule_what_is_there() -> None:
+    folios = (Block(0x40_0000, 10), Block(0x20_0000, 3))
+    image, array = Image(), encoders.folio_array(folios)
+    raw, _ = encoders.vmalloc_area(image, array)
+    inline = parsed(image, encoders.kho_test_tree(array, 2), Shape.VMALLOC)
+    assert (inline.shape, inline.folios) == (Shape.INLINE, folios)
+    by_area = parsed(image, encoders.kho_test_tree(raw, 2), Shape.INLINE)
+    assert (by_area.shape, by_area.folios) == (Shape.VMALLOC, folios)
+
+
+@pytest.mark.parametrize("likely", [None, *Shape])
+def test_a_length_that_no_kernel_writes(likely: Shape | None) -> None:
+    blob = encoders.kho_test_tree(bytes(24), 2)
+    with pytest.raises(DecodeError, match="24 bytes for 2 folios fit no shapes"):
+        parsed(Image(), blob, likely)
 
 
 def carried(content: bytes) -> int:

@@ -1,114 +1,82 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from khoci.format import luo
 from khoci.format.errors import DecodeError, Place
 from khoci.format.luo import Luo, Shape
-from khoci.format.ranges import Range
 from khoci.format.versions import Version
 from tests.format import encoders
-from tests.format.encoders import GIB, Image, u64
+from tests.format.encoders import GIB, Image, node, u64
+
+if TYPE_CHECKING:
+    from khoci.format.fdt import Node
 
 PLACE = Place("root/LUO")
+U64 = st.integers(0, 2**64 - 1)
+SESSION, FLB = Version("luo-session", 2), Version("luo-flb", 1)
 
 
-def from_tree(sessions: int, flbs: bool) -> tuple[Luo, int, int]:
-    image = Image()
-    header = image.put(u64(sessions) + bytes(0x10000 - 8), 0x10000)
-    flb = image.alloc()
-    blob = image.put(encoders.luo_tree(7, header, flb if flbs else None))
-    return luo.read(image.memory(), blob, PLACE), header, flb
+def read_at(image: Image, blob: bytes) -> Luo:
+    address = image.put(blob)
+    return luo.read(image.memory(), address, PLACE)
 
 
-def test_the_tree_of_6_19_has_no_flb() -> None:
-    found, header, _ = from_tree(2, flbs=False)
-    owned = (Range(header, 0x10000),)
-    assert found == Luo(Version("luo", 1), Shape.FDT, 7, 2, owned)
+@settings(max_examples=40, deadline=None)
+@given(U64, U64, st.none() | U64)
+def test_round_trip_of_the_tree(number: int, sessions: int, flbs: int | None) -> None:
+    found = read_at(Image(), encoders.luo_tree(number, sessions, flbs))
+    version = None if flbs is None else FLB
+    expected = Luo(Version("luo", 1), Shape.FDT, number, sessions, flbs, SESSION, version)
+    assert found == expected
 
 
-def test_the_tree_of_7_0_has_one() -> None:
-    found, header, flb = from_tree(819, flbs=True)
-    owned = (Range(header, 0x10000), Range(flb, 4096))
-    assert found == Luo(Version("luo", 1), Shape.FDT, 7, 819, owned)
+@given(U64, U64, U64)
+def test_round_trip_of_the_struct(number: int, sessions: int, flbs: int) -> None:
+    found = read_at(Image(), encoders.luo_struct(number, sessions, flbs))
+    assert found == Luo(Version("luo", 5), Shape.STRUCT, number, sessions, flbs)
 
 
-def test_more_sessions_than_the_folio_holds() -> None:
-    with pytest.raises(DecodeError, match=r"luo-session .* 820 sessions, there is room for 819"):
-        from_tree(820, flbs=False)
+def test_the_struct_has_32_bytes() -> None:
+    assert len(encoders.luo_struct(1, 2, 3)) == luo.STRUCT_SIZE == 32
 
 
-def chain(image: Image, *counts: int) -> list[int]:
-    following = 0
-    pages: list[int] = []
-    for count in reversed(counts):
-        following = image.put(u64(following) + u64(count))
-        pages.insert(0, following)
-    return pages
+@pytest.mark.parametrize("name", [b"luo-v999", b"luo-v1", b"luo", b"\xff" * 8, b""])
+def test_a_struct_of_another_version_is_a_value(name: bytes) -> None:
+    found = read_at(Image(), encoders.luo_struct(1, 2**64 - 1, 3, name))
+    assert (found.shape, found.number, found.sessions_at) == (Shape.STRUCT, None, None)
+    assert found.version not in {Version("luo", 5), None}
 
 
-def test_the_struct_of_7_2_counts_all_blocks() -> None:
-    image = Image()
-    pages = chain(image, 51, 51, 3)
-    flb = image.alloc()
-    blob = image.put(encoders.luo_struct(4, pages[0], flb))
-    owned = tuple(Range(page, 4096) for page in (*pages, flb))
-    expected = Luo(Version("luo", 5), Shape.STRUCT, 4, 105, owned)
-    assert luo.read(image.memory(), blob, PLACE) == expected
+@pytest.mark.parametrize("name", [b"luo-v2\0", b"luo-v5\0", b"luo-v1;x-v1\0"])
+def test_a_tree_of_another_version_is_a_value(name: bytes) -> None:
+    found = read_at(Image(), encoders.fdt(node("", {"compatible": name})))
+    assert found == Luo(found.version, Shape.FDT)
+    assert str(found.version) == name[:-1].decode()
 
 
-def test_the_struct_without_sessions() -> None:
-    image = Image()
-    blob = image.put(encoders.luo_struct(1, 0, 0))
-    assert luo.read(image.memory(), blob, PLACE) == Luo(Version("luo", 5), Shape.STRUCT, 1, 0)
-
-
-def test_unknown_versions_are_values() -> None:
-    image = Image()
-    raw = image.put(encoders.luo_struct(1, 2**64 - 1, 3, b"luo-v999"))
-    assert luo.read(image.memory(), raw, PLACE) == Luo(Version("luo", 999), Shape.STRUCT)
-    tree = image.put(encoders.fdt(encoders.node("", {"compatible": b"luo-v2\0"})))
-    assert luo.read(image.memory(), tree, PLACE) == Luo(Version("luo", 2), Shape.FDT)
+TOP = {"compatible": b"luo-v1\0", "liveupdate-number": u64(1)}
+NODE = node("luo-session", {"compatible": b"luo-session-v2\0", "luo-session-header": u64(0x1000)})
 
 
 @pytest.mark.parametrize(
-    ("counts", "message"),
-    [((0,), "0 sessions"), ((51, 52), r"block\[1\] .* 52 sessions"), ((2**64 - 1,), "sessions")],
+    ("tree", "message"),
+    [
+        (node("", TOP), r"root/LUO/luo-session at .* the node is missing"),
+        (node("", {**TOP, "liveupdate-number": b"1234"}, [NODE]), "has 4 bytes, not 8"),
+        (node("", TOP, [node("luo-session")]), "luo-session/compatible .* missing"),
+        (node("", TOP, [NODE, node("luo-flb")]), "luo-flb/compatible .* missing"),
+    ],
 )
-def test_counts_that_no_block_has(counts: tuple[int, ...], message: str) -> None:
-    image = Image()
-    blob = image.put(encoders.luo_struct(1, chain(image, *counts)[0], 0))
+def test_broken_trees(tree: Node, message: str) -> None:
     with pytest.raises(DecodeError, match=message):
-        luo.read(image.memory(), blob, PLACE)
-
-
-@pytest.mark.parametrize("first", [0x10_0000, 0x10_0008, GIB, 2**64 - 4096])
-def test_blocks_that_are_a_cycle_or_nowhere(first: int) -> None:
-    image = Image()
-    image.write(0x10_0000, u64(0x10_0000) + u64(1))
-    blob = image.put(encoders.luo_struct(1, first, 0))
-    with pytest.raises(DecodeError, match=r"root/LUO/sessions/block\[[01]\]"):
-        luo.read(image.memory(), blob, PLACE)
-
-
-def test_more_blocks_than_the_kernel_follows() -> None:
-    image = Image()
-    pages = {n << 12: bytearray(u64((n + 1) << 12) + u64(1) + bytes(4080)) for n in range(1, 10100)}
-    image.pages = pages
-    image.free = 0x1000_0000
-    blob = image.put(encoders.luo_struct(1, 0x1000, 0))
-    with pytest.raises(DecodeError, match=r"block\[10000\] .* one too many"):
-        luo.read(image.memory(), blob, PLACE)
+        read_at(Image(), encoders.fdt(tree))
 
 
 def test_a_blob_outside_ram() -> None:
     with pytest.raises(DecodeError, match="not all in RAM"):
         luo.read(Image().memory(), GIB - 16, PLACE)
-
-
-def test_a_tree_without_sessions() -> None:
-    image = Image()
-    properties = {"compatible": b"luo-v1\0", "liveupdate-number": u64(1)}
-    blob = image.put(encoders.fdt(encoders.node("", properties)))
-    with pytest.raises(DecodeError, match=r"root/LUO/luo-session .* the node is missing"):
-        luo.read(image.memory(), blob, PLACE)

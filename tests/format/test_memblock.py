@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from khoci.format import fdt, memblock
 from khoci.format.errors import DecodeError, Place
 from khoci.format.memblock import Region, ReserveMem
+from khoci.format.ranges import Range
 from khoci.format.versions import Version
 from tests.format import encoders
 from tests.format.encoders import node
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     from khoci.format.fdt import Node
 
 PLACE = Place("root/memblock", 0x9000)
-U64 = st.integers(0, 2**64 - 1)
+PLACES = (
+    st.integers(0, 2**64 - 1)
+    .flatmap(lambda start: st.tuples(st.just(start), st.integers(0, 2**64 - start)))
+    .filter(lambda pair: pair[1] < 2**64)
+)
 NAMES = st.text("abcdefghij_", min_size=1, max_size=15)
 
 
@@ -25,7 +30,7 @@ def parsed(blob: bytes) -> ReserveMem:
     return memblock.parse(fdt.parse(blob, PLACE).root, PLACE)
 
 
-@given(st.dictionaries(NAMES, st.tuples(U64, U64), max_size=8))
+@given(st.dictionaries(NAMES, PLACES, max_size=8))
 def test_round_trip(regions: dict[str, tuple[int, int]]) -> None:
     expected = tuple(Region(name, *values) for name, values in regions.items())
     assert parsed(encoders.memblock_tree(regions)) == ReserveMem(Version("memblock", 1), expected)
@@ -53,6 +58,7 @@ REGION = {"compatible": b"reserve-mem-v1\0", "start": bytes(8), "size": bytes(8)
         ({**REGION, "size": bytes(4)}, "root/memblock/n/size at 0x9000: .* 4 bytes, not 8"),
         ({"compatible": b"reserve-mem-v1\0", "start": bytes(8)}, "n/size .* missing"),
         ({}, "n/compatible .* missing"),
+        ({**REGION, "start": b"\2" + bytes(7), "size": b"\xff" * 8}, "leave 64 bits"),
     ],
 )
 def test_broken_regions(region: dict[str, bytes], message: str) -> None:
@@ -64,3 +70,17 @@ def test_more_regions_than_the_kernel_has() -> None:
     children: list[Node] = [node(f"n{n}", REGION) for n in range(9)]
     with pytest.raises(DecodeError, match="9 regions"):
         memblock.parse(node("", {"compatible": b"memblock-v1\0"}, children), PLACE)
+
+
+@pytest.mark.parametrize(
+    ("start", "size", "preserved"),
+    [
+        (0x5000, 0x3000, (0x5000, 0x3000)),
+        (0x5008, 0x3000, (0x5000, 0x3000)),
+        (0x5000, 0x3FFF, (0x5000, 0x3000)),
+        (0x5000, 7, (0x5000, 0)),
+        (2**64 - 4096, 4096, (2**64 - 4096, 4096)),
+    ],
+)
+def test_only_whole_pages_are_preserved(start: int, size: int, preserved: tuple[int, int]) -> None:
+    assert Region("n", start, size).preserved() == Range(*preserved)

@@ -61,6 +61,41 @@ def test_recorder_keeps_what_was_read_and_no_more(memory: Pages) -> None:
     assert list(recorder.data()) == list(memory.data())
 
 
+def test_what_was_not_recorded_cannot_be_read(memory: Pages) -> None:
+    recorder = Recorder(memory)
+    recorder.read(0x1000, 1)
+    recorded = recorder.recorded()
+    assert recorded.read(0x1FFF, 1) == b"a"
+    with pytest.raises(DecodeError, match="memory at 0x2000: the page is not in this copy"):
+        recorded.read(0x1FFF, 2)
+    with pytest.raises(DecodeError, match="not all in RAM"):
+        recorded.read(0x4000, 1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 9000)), max_size=30))
+def test_recorder_keeps_just_the_pages_of_all_reads(reads: list[tuple[int, int]]) -> None:
+    recorder = Recorder(Pages((Range(0, 1 << 22),), {}))
+    expected: set[int] = set()
+    for start, size in reads:
+        recorder.read(start, size)
+        pages = range(start // 4096 * 4096, start + size, 4096)
+        expected.update(pages if size else ())
+    assert set(recorder.recorded().pages) >= expected
+    extra = {start // 4096 * 4096 for start, size in reads if not size}
+    assert set(recorder.recorded().pages) <= expected | extra
+
+
+def test_recorder_remembers_many_reads_in_little_memory() -> None:
+    recorder = Recorder(Pages((Range(0, 1 << 30),), {}))
+    for number in range(20_000):
+        recorder.read(number * 4096, 16)
+    assert len(recorder._read) < 2048
+    scattered = [*range(3000), *range(3000)]
+    for number in scattered:
+        recorder.read((1 << 28) + number * 8192, 1)
+    assert len(recorder.recorded().pages) == 23_000
+
+
 def test_recorder_reads_a_page_that_is_half_ram(memory: Pages) -> None:
     recorder = Recorder(Pages(RAM, {0x3000: b"d" * 4096}))
     recorder.read(0x3000, 1)

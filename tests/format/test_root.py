@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from khoci.format import fdt, root
+from khoci.format import capture, fdt, root
 from khoci.format.errors import DecodeError, Place
 from khoci.format.root import Root, Subtree
 from khoci.format.versions import Version
@@ -61,3 +63,47 @@ def test_no_version_no_root() -> None:
 def test_names_that_are_no_text() -> None:
     tree = node("", {"compatible": b"kho-\xff\xfe"})
     assert str(root.parse(tree, PLACE).version) == "kho-\\xff\\xfe"
+
+
+CAPTURES = Path(__file__).parent / "captures"
+
+
+def real(name: str) -> bytes:
+    """The bytes of the root FDT of a real kernel."""
+    found = capture.load(CAPTURES / f"{name}.khocap")
+    size = int.from_bytes(found.pages.read(found.fdt_addr + 4, 4), "big")
+    return found.pages.read(found.fdt_addr, size)
+
+
+def test_a_file_with_the_whole_tree() -> None:
+    blob = real("v6.18.15-kho-test")
+    assert root.parse_blob(blob, PLACE) == root.parse(fdt.parse(blob, PLACE).root, PLACE)
+
+
+@pytest.mark.parametrize("name", ["v6.19.14-kho-test", "v7.0.13-reserve-mem"])
+def test_what_debugfs_shows_of_6_19_and_7_0(name: str) -> None:
+    blob = real(name)
+    whole, cut = root.parse_blob(blob, PLACE), root.parse_blob(blob[:144], PLACE)
+    assert (cut.truncated, whole.truncated) == (True, False)
+    assert (cut.version, cut.memory_map) == (whole.version, whole.memory_map)
+    assert cut.subtrees[0] == whole.subtrees[0]
+
+
+@pytest.mark.parametrize("name", ["v7.1.13-kho-test", "v7.2.12-reserve-mem", "v7.3.4-kho-test"])
+def test_what_debugfs_shows_from_7_1_on(name: str) -> None:
+    blob = real(name)
+    whole, cut = root.parse_blob(blob, PLACE), root.parse_blob(blob[:233], PLACE)
+    assert (cut.version, cut.memory_map) == (whole.version, whole.memory_map)
+    assert cut.subtrees[:2] == whole.subtrees[:2]
+
+
+@pytest.mark.parametrize("name", ["v6.16.12-reserve-mem", "v6.19.14-kho-test", "v7.3.4-kho-test"])
+def test_no_cut_makes_a_wrong_value(name: str) -> None:
+    blob = real(name)
+    whole = root.parse_blob(blob, PLACE)
+    for size in range(120, len(blob)):
+        cut = root.parse_blob(blob[:size], PLACE)
+        assert (cut.version, cut.memory_map) == (whole.version, whole.memory_map)
+        for found, right in zip(cut.subtrees, whole.subtrees, strict=False):
+            assert found.address in {None, right.address}
+            assert found.size in {None, right.size}

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from khoci.format import vmalloc
 from khoci.format.blocks import Block
 from khoci.format.errors import DecodeError, Place
+from khoci.format.extents import Extents
+from khoci.format.ranges import Range
 from khoci.format.vmalloc import Descriptor
 from tests.format import encoders
 from tests.format.encoders import GIB, Image, u64
@@ -24,7 +26,9 @@ def test_round_trip(content: bytes, order: int) -> None:
     memory = image.memory()
     area = vmalloc.read(memory, vmalloc.parse(raw, PLACE), PLACE)
     assert vmalloc.content(memory, area, len(content), PLACE) == content
-    assert {*area.runs, *(Block(chunk, 0) for chunk in area.chunks)} == set(owned)
+    assert {Block(run, order) for run in area.runs.tolist()} <= set(owned)
+    assert area.owned == Extents.of(item.range for item in owned)
+    assert area == vmalloc.read(memory, vmalloc.parse(raw, PLACE), PLACE)
 
 
 @pytest.mark.parametrize(("runs", "chunks"), [(0, 1), (510, 1), (511, 2), (512, 2), (1022, 3)])
@@ -32,13 +36,41 @@ def test_a_full_chunk_is_followed_by_another(runs: int, chunks: int) -> None:
     image = Image()
     first, pages = encoders.vmalloc_chunks(image, [n << 12 for n in range(1, runs + 1)])
     area = vmalloc.read(image.memory(), Descriptor(first, runs, 1, 0), PLACE)
-    assert (len(area.runs), area.chunks) == (runs, tuple(reversed(pages)))
+    assert area.runs.tolist() == [n << 12 for n in range(1, runs + 1)]
+    assert area.chunks.tolist() == pages[::-1]
     assert len(area.chunks) == chunks
 
 
-def test_the_empty_descriptor() -> None:
-    area = vmalloc.read(Image().memory(), Descriptor(0, 0, 0, 0), PLACE)
-    assert (area.runs, area.chunks, area.size) == ((), (), 0)
+@pytest.mark.parametrize("order", [0, 40, 65535])
+def test_the_empty_descriptor(order: int) -> None:
+    area = vmalloc.read(Image().memory(), Descriptor(0, 0, 0, order), PLACE)
+    assert (len(area.runs), len(area.chunks), area.size, len(area.owned)) == (0, 0, 0, 0)
+
+
+def test_a_list_of_a_quarter_million_pages() -> None:
+    image = Image()
+    runs = list(range(0, GIB, 4096))
+    first, pages = encoders.vmalloc_chunks(image, runs[1:])
+    area = vmalloc.read(image.memory(), Descriptor(first, len(runs) - 1, 1, 0), PLACE)
+    assert area.runs.tolist() == runs[1:]
+    assert area.size == GIB - 4096
+    assert set(pages) <= set(runs)
+
+
+def test_areas_that_differ() -> None:
+    image = Image()
+    first = vmalloc.read(image.memory(), Descriptor(0, 0, 0, 0), PLACE)
+    raw, _ = encoders.vmalloc_area(image, b"x")
+    second = vmalloc.read(image.memory(), vmalloc.parse(raw, PLACE), PLACE)
+    assert first != second
+    assert first != 0
+
+
+def test_runs_need_not_be_aligned_to_their_order() -> None:
+    image = Image()
+    image.write(AT, u64(0) + u64(0x3000))
+    area = vmalloc.read(image.memory(), Descriptor(AT, 4, 2, 2), PLACE)
+    assert area.owned == Extents.of([Range(0x3000, 0x4000), Range(AT, 0x1000)])
 
 
 def test_unknown_flags_are_kept() -> None:
@@ -68,6 +100,7 @@ AT = 0x10_0000
         (u64(0), Descriptor(AT + 8, 1, 0, 0), "not page aligned"),
         (u64(0), Descriptor(GIB, 1, 0, 0), "not all in RAM"),
         (u64(2**64 - 4096), Descriptor(AT, 1, 0, 0), "not all in RAM"),
+        (u64(AT + 4096) + u64(0x1000), Descriptor(AT, 1, 0, 0), "more than the 1 chunks of 1 runs"),
         (u64(0) + u64(0x1001), Descriptor(AT, 1, 0, 0), r"run\[0\] at 0x1001: .* not aligned"),
         (u64(0) + u64(GIB), Descriptor(AT, 1, 0, 0), "not in RAM"),
         (u64(0) + u64(GIB - 4096), Descriptor(AT, 2, 0, 1), "not in RAM"),
