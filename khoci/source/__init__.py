@@ -1,0 +1,1 @@
+"""Where the decoders' bytes come from: files, dumps and the running machine."""
