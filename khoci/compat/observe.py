@@ -6,21 +6,25 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from khoci import __version__
 from khoci.compat import handed, loglines
 from khoci.compat.facts import ConsumerFacts, Facts, PageCounts, RegionFact
 from khoci.compat.scratch import read_scratch, scratch_array
 from khoci.errors import HarnessError
 from khoci.files import atomic_path, write_atomic
 from khoci.format import capture, handoff
+from khoci.format.capture import Capture, Kernel
+from khoci.format.digests import digests
 from khoci.format.errors import DecodeError
 from khoci.format.handover import Handover, decode
 from khoci.format.memory import Recorder
 from khoci.format.ranges import Range
-from khoci.guest.session import Agent, AgentError, hand_over
+from khoci.guest.session import Agent, AgentError, jump, load_consumer
 from khoci.scenario.base import Scenario
 from khoci.vm.guest import Guest, GuestEndedError, start_guest
 from khoci.vm.machine import Machine
@@ -28,6 +32,7 @@ from khoci.vm.ram import GuestRam
 from khoci.vm.symbols import address_of
 
 JUMP = "machine_kexec"
+CAPTURE = "handover.khocap"
 PRESSURE_PERCENT = 10
 _CHUNK = 1 << 20
 _RANGES_AT_ONCE = 512
@@ -49,7 +54,7 @@ class CellSetup:
         consumer_has: kconfig symbols of the consumer, empty if unknown.
         scenario: what is preserved.
         folder: where logs and the capture go.
-        manifest: what the capture says of where it comes from.
+        kernel: the producer, as the capture names it.
     """
 
     producer: str
@@ -61,7 +66,7 @@ class CellSetup:
     consumer_has: dict[str, bool]
     scenario: Scenario
     folder: Path
-    manifest: dict[str, Any]
+    kernel: Kernel
 
 
 @dataclass(frozen=True)
@@ -110,14 +115,16 @@ def _text(console: bytes | bytearray) -> str:
 
 async def _produce(setup: CellSetup, guest: Guest) -> _AtJump:
     """Bring the producer to the jump and look at it there; then let it go."""
-    jump = address_of(JUMP, setup.system_map)
+    address = address_of(JUMP, setup.system_map)
     agent = Agent(guest)
     try:
-        await guest.break_at(jump)
+        await guest.break_at(address)
         await guest.run()
         await agent.hello()
         scratch = await read_scratch(agent)
-        await hand_over(agent, setup.consumer_cmdline)
+        await load_consumer(agent, setup.consumer_cmdline)
+        await log_completed(agent, guest, "jump")
+        await jump(agent)
         await guest.wait_for_break()
     except AgentError as error:
         raise HarnessError(f"{setup.producer}: {error}") from None
@@ -125,9 +132,16 @@ async def _produce(setup: CellSetup, guest: Guest) -> _AtJump:
         raise HarnessError(_did_not_jump(setup, guest, error)) from None
     look = partial(_capture, setup, guest.ram, scratch_array(scratch), len(guest.console))
     at_jump = await _in_thread(look)
-    await guest.clear_break(jump)
+    await guest.clear_break(address)
     await guest.run()
     return at_jump
+
+
+async def log_completed(agent: Agent, guest: Guest, what: str) -> None:
+    """Wait until all that the kernel has logged so far is on its console."""
+    mark = f"khoci: {what}"
+    await agent.command("mark", text=mark)
+    await guest.until_logged(mark)
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
@@ -155,16 +169,30 @@ def _capture(setup: CellSetup, ram: GuestRam, scratch: bytes | None, console_end
         handover = decode(recorder, found.fdt_addr, scratch=scratch)
         setup.scenario.fill(ram, handover)
         gained = handed.misread(recorder, handover)
+        contents = digests(ram, ((block.phys, block.order) for block in handover.map.blocks))
     except DecodeError as error:
         raise HarnessError(f"{setup.producer}: its handover cannot be decoded: {error}") from None
-    manifest = {**setup.manifest, "fdt_addr": found.fdt_addr, "scratch": (scratch or b"").hex()}
-    with atomic_path(setup.folder / "handover.khocap") as path:
-        capture.save(path, recorder.recorded(), manifest)
+    kept = Capture(recorder.recorded(), found.fdt_addr, scratch, digests=contents)
+    _keep_capture(setup, kept)
     regions = tuple(
         RegionFact(owner, item.start, item.size, digest(ram, item))
         for owner, item in handed.regions(handover)
     )
     return _AtJump(handover, console_end, regions, tuple(gained))
+
+
+def _keep_capture(setup: CellSetup, kept: Capture) -> None:
+    """Write the capture with what is known of its origin."""
+    whole = replace(
+        kept,
+        producer=setup.kernel,
+        scenario=setup.scenario.name,
+        source="qemu",
+        khoci=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    with atomic_path(setup.folder / CAPTURE) as path:
+        capture.save(path, whole)
 
 
 async def _consume(setup: CellSetup, guest: Guest, at_jump: _AtJump) -> Facts:
@@ -197,6 +225,7 @@ async def _ask(setup: CellSetup, guest: Guest, facts: Facts, misread: Sequence[R
         scratch=await read_scratch(agent),
         complaint=await _use_memory(agent),
     )
+    await log_completed(agent, guest, "checked")
     regions = [
         replace(region, pages=count, after=digest(guest.ram, Range(region.start, region.size)))
         for region, count in zip(facts.regions, pages, strict=True)

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from khoci.errors import HarnessError
 
 VERSION = 1
+Argument = str | int | Sequence[int]
+"""What a command takes; numbers in a row are sent as text, ``5,6``."""
 MAX_LINE = 1 << 16
 UNREADABLE = 0
 """The id of the answer to a line that the agent could not read."""
@@ -63,6 +65,7 @@ class Answer:
         id: of the command.
         ok: whether it was done.
         error: what failed where ``ok`` is false: ``kexec_file_load: EADDRNOTAVAIL``.
+        errno: the number of that error, 0 if there is none.
         more: whether the next part follows.
         fields: what the command gives.
     """
@@ -70,6 +73,7 @@ class Answer:
     id: int
     ok: bool
     error: str = ""
+    errno: int = 0
     more: bool = False
     fields: Mapping[str, Any] = field(default_factory=dict)
 
@@ -82,7 +86,7 @@ class Event:
     fields: Mapping[str, Any]
 
 
-def encode_command(number: int, name: str, **arguments: str | int) -> str:
+def encode_command(number: int, name: str, /, **arguments: Argument) -> str:
     """One command as a line, without the line's end.
 
     Raises:
@@ -125,8 +129,11 @@ def joined(first: Mapping[str, Any], rest: Mapping[str, Any]) -> dict[str, Any]:
     return both
 
 
-def _encoded(value: str | int) -> str | int:
-    return os.fsencode(value).decode("latin-1") if isinstance(value, str) else value
+def _encoded(value: Argument) -> str | int:
+    if isinstance(value, int):
+        return value
+    text = value if isinstance(value, str) else ",".join(map(str, value))
+    return os.fsencode(text).decode("latin-1")
 
 
 def _refuse(text: str) -> NoReturn:
@@ -151,11 +158,12 @@ def _hello(message: Mapping[str, Any]) -> Hello:
 
 
 def _answer(message: Mapping[str, Any]) -> Answer:
-    known = ("id", "ok", "error", "more")
+    known = ("id", "ok", "error", "errno", "more")
     return Answer(
         id=int(message["id"]),
         ok=message["ok"] is True,
         error=str(message.get("error", "")),
+        errno=int(message.get("errno", 0)),
         more=message.get("more") is True,
         fields={key: value for key, value in message.items() if key not in known},
     )

@@ -11,7 +11,14 @@ from khoci.guest.initramfs import CONSUMER_INITRD, CONSUMER_KERNEL
 
 
 class AgentError(HarnessError):
-    """The agent could not do what it was told; the message is its own."""
+    """The agent could not do what it was told; the message is its own.
+
+    ``errno`` is the number of the error in the guest, as in the module ``errno``; 0 if unknown.
+    """
+
+    def __init__(self, message: str, errno: int = 0) -> None:
+        super().__init__(message)
+        self.errno = errno
 
 
 class Line(Protocol):
@@ -42,7 +49,7 @@ class Agent:
             if isinstance(message, protocol.Hello):
                 return message
 
-    async def command(self, name: str, **arguments: str | int) -> Mapping[str, Any]:
+    async def command(self, name: str, /, **arguments: protocol.Argument) -> Mapping[str, Any]:
         """Send a command; return the fields of its answer.
 
         Raises:
@@ -54,7 +61,7 @@ class Agent:
         while True:
             part = await self._part()
             if not part.ok:
-                raise AgentError(f"{name}: {part.error}")
+                raise AgentError(f"{name}: {part.error}", part.errno)
             fields = protocol.joined(fields, part.fields)
             if not part.more:
                 return fields
@@ -67,8 +74,8 @@ class Agent:
                 return message
 
 
-async def hand_over(agent: Agent, cmdline: str) -> None:
-    """Finalize where the kernel has that, load the consumer, and jump.
+async def load_consumer(agent: Agent, cmdline: str) -> None:
+    """Finalize where the kernel has that, and load the consumer: what is left is to jump.
 
     Finalizing comes before the load: 6.17 and 6.18 attach the handover to the image only then,
     and every release that has it allows it then.
@@ -78,4 +85,12 @@ async def hand_over(agent: Agent, cmdline: str) -> None:
     """
     await agent.command("finalize")
     await agent.command("load", kernel=CONSUMER_KERNEL, initrd=CONSUMER_INITRD, cmdline=cmdline)
+
+
+async def jump(agent: Agent) -> None:
+    """Start the consumer that is loaded.
+
+    Raises:
+        AgentError: none is.
+    """
     await agent.command("jump")

@@ -25,6 +25,7 @@ from khoci.vm.silence import SilenceClock
 T = TypeVar("T")
 
 _START_LIMIT = 30.0
+_LOG_POLL = 0.01
 _PANIC_ENDS = b"---[ end Kernel panic"
 
 
@@ -99,6 +100,18 @@ class Guest:
             GuestEndedError: the guest ended, or hangs, before it wrote one.
         """
         return await self._unless_ended(self._lines.get())
+
+    async def until_logged(self, text: str) -> None:
+        """Wait until ``text`` is on the console: a kernel may print after its user space answers.
+
+        Raises:
+            GuestEndedError: the guest ended, or hangs, before that.
+        """
+        await self._unless_ended(self._logged(text.encode()))
+
+    async def _logged(self, text: bytes) -> None:
+        while text not in self.console:
+            await asyncio.sleep(_LOG_POLL)
 
     async def send_line(self, line: str) -> None:
         """Send one line to the agent."""

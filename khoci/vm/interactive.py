@@ -6,7 +6,7 @@ import asyncio
 import socket
 
 from khoci.errors import HarnessError
-from khoci.guest.session import Agent, AgentError, hand_over
+from khoci.guest.session import Agent, AgentError, jump, load_consumer
 from khoci.proc import dying_with_parent
 from khoci.vm.machine import Machine, interactive_command
 
@@ -63,7 +63,8 @@ async def _drive(line: _Line, consumer_cmdline: str) -> None:
     agent = Agent(line)
     try:
         await agent.hello()
-        await hand_over(agent, consumer_cmdline)
+        await load_consumer(agent, consumer_cmdline)
+        await jump(agent)
         await agent.hello()
     except AgentError as error:
         raise HarnessError(f"the agent: {error}") from None

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from khoci.guest.session import Agent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from pathlib import Path
 
+T = TypeVar("T")
 Message = dict[str, Any]
 
 _ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
@@ -47,3 +52,42 @@ def ask_in_parts(agent: Path, name: str, **arguments: str | int) -> list[Message
     assert hello["event"] == "hello"
     assert {part["id"] for part in parts} == {7}
     return parts
+
+
+@dataclass(frozen=True)
+class Pipes:
+    """The line to an agent on the host."""
+
+    process: asyncio.subprocess.Process
+
+    async def next_line(self) -> str:
+        assert self.process.stdout is not None
+        return (await self.process.stdout.readline()).decode()
+
+    async def send_line(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line.encode() + b"\n")
+        await self.process.stdin.drain()
+
+
+def with_agent(agent: Path, work: Callable[[Agent], Awaitable[T]], files: int = 4096) -> T:
+    """What ``work`` makes of an agent on the host that may have ``files`` files open."""
+
+    async def run() -> T:
+        process = await asyncio.create_subprocess_exec(
+            *("sh", "-c", f'ulimit -n {files}; exec "$0" --stdio', agent),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=_ENVIRONMENT,
+            limit=1 << 20,
+        )
+        try:
+            talking = Agent(Pipes(process))
+            await talking.hello()
+            result = await work(talking)
+        finally:
+            output, _ = await process.communicate(b"")
+        assert (process.returncode, output) == (0, b"")
+        return result
+
+    return asyncio.run(run())

@@ -44,7 +44,7 @@ def test_answers_and_events() -> None:
     assert (answer.id, answer.ok, answer.fields["bytes"]) == (3, True, 4096)
     refusal = parse_line('{"id":3,"ok":false,"error":"load: EPERM","errno":1}')
     assert isinstance(refusal, Answer)
-    assert (refusal.ok, refusal.error) == (False, "load: EPERM")
+    assert (refusal.ok, refusal.error, refusal.errno) == (False, "load: EPERM", 1)
     event = parse_line('{"event":"jump-failed","errno":16}')
     assert event == Event("jump-failed", {"errno": 16})
 
@@ -85,3 +85,12 @@ def test_a_command_is_one_ascii_line(number: int, arguments: dict[str, str | int
 def test_a_command_that_the_agent_would_not_read_is_refused() -> None:
     with pytest.raises(ProtocolError, match="load"):
         encode_command(1, "load", cmdline="x" * MAX_LINE)
+
+
+@pytest.mark.parametrize(("fds", "sent"), [([], ""), ([5], "5"), ((5, 6, 700), "5,6,700")])
+def test_numbers_in_a_row_are_sent_as_text(fds: list[int], sent: str) -> None:
+    assert json.loads(encode_command(1, "close", fds=fds))["fds"] == sent
+
+
+def test_an_argument_may_be_called_as_the_command_is() -> None:
+    assert json.loads(encode_command(1, "create-session", name="vm"))["name"] == "vm"

@@ -32,8 +32,9 @@ def test_parts_of_an_answer_are_one() -> None:
 
 def test_a_refusal_is_an_error_with_the_command() -> None:
     script = Script('{"id":1,"ok":false,"error":"kexec_file_load: EADDRNOTAVAIL","errno":99}')
-    with pytest.raises(AgentError, match="load: kexec_file_load: EADDRNOTAVAIL"):
+    with pytest.raises(AgentError, match="load: kexec_file_load: EADDRNOTAVAIL") as caught:
         asyncio.run(Agent(script).command("load"))
+    assert caught.value.errno == 99
 
 
 def test_a_command_that_arrived_garbled_is_not_waited_for() -> None:

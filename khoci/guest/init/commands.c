@@ -18,6 +18,20 @@ static const struct command commands[] = {
 	{ .name = "pages", .run = run_pages },
 	{ .name = "pressure", .run = run_pressure },
 	{ .name = "kmsg", .run = run_kmsg },
+	{ .name = "mark", .run = run_mark, .guest_only = true },
+	{ .name = "open", .run = run_open },
+	{ .name = "close", .run = run_close },
+	{ .name = "memfd", .run = run_memfd },
+	{ .name = "fill", .run = run_fill },
+	{ .name = "check", .run = run_check },
+	{ .name = "seek", .run = run_seek },
+	{ .name = "seal", .run = run_seal },
+	{ .name = "create-session", .run = run_create_session },
+	{ .name = "retrieve-session", .run = run_retrieve_session },
+	{ .name = "session-name", .run = run_session_name },
+	{ .name = "preserve", .run = run_preserve },
+	{ .name = "retrieve", .run = run_retrieve },
+	{ .name = "finish", .run = run_finish },
 	{ .name = "finalize", .run = run_finalize, .guest_only = true },
 	{ .name = "load", .run = run_load, .guest_only = true },
 	{ "jump", run_jump, after_jump, true },
@@ -43,4 +57,19 @@ const char *need_text(struct agent *agent, const struct json_object *arguments,
 	if (!text)
 		failed(agent, EINVAL, "no text for %s", key);
 	return text;
+}
+
+bool number_between(struct agent *agent, const struct json_object *arguments,
+		    const char *key, long long low, long long high,
+		    long long *number)
+{
+	const long long *given = json_int(arguments, key);
+
+	if (!given)
+		return true;
+	if (*given < low || *given > high)
+		return failed(agent, EINVAL, "%s is not %lld to %lld", key, low,
+			      high);
+	*number = *given;
+	return true;
 }

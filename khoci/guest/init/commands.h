@@ -34,9 +34,30 @@ bool run_list(struct agent *agent, const struct json_object *arguments);
 bool run_pages(struct agent *agent, const struct json_object *arguments);
 bool run_pressure(struct agent *agent, const struct json_object *arguments);
 bool run_kmsg(struct agent *agent, const struct json_object *arguments);
+bool run_mark(struct agent *agent, const struct json_object *arguments);
+bool run_open(struct agent *agent, const struct json_object *arguments);
+bool run_close(struct agent *agent, const struct json_object *arguments);
+bool run_memfd(struct agent *agent, const struct json_object *arguments);
+bool run_fill(struct agent *agent, const struct json_object *arguments);
+bool run_check(struct agent *agent, const struct json_object *arguments);
+bool run_seek(struct agent *agent, const struct json_object *arguments);
+bool run_seal(struct agent *agent, const struct json_object *arguments);
+bool run_create_session(struct agent *agent,
+			const struct json_object *arguments);
+bool run_retrieve_session(struct agent *agent,
+			  const struct json_object *arguments);
+bool run_session_name(struct agent *agent, const struct json_object *arguments);
+bool run_preserve(struct agent *agent, const struct json_object *arguments);
+bool run_retrieve(struct agent *agent, const struct json_object *arguments);
+bool run_finish(struct agent *agent, const struct json_object *arguments);
 
 /* An argument that must be there; NULL, and noted by failed(), if it is not. */
 const char *need_text(struct agent *agent, const struct json_object *arguments,
 		      const char *key);
+
+/* An argument that may be there; if it is not, number keeps its value. */
+bool number_between(struct agent *agent, const struct json_object *arguments,
+		    const char *key, long long low, long long high,
+		    long long *number);
 
 #endif

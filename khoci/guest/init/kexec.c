@@ -13,10 +13,10 @@
 bool run_finalize(struct agent *agent, const struct json_object *arguments)
 {
 	const char *path = KHO_FOLDER "/out/finalize";
+	const char *value = json_text(arguments, "value");
 	bool present = !access(path, F_OK);
 
-	(void)arguments;
-	if (present && !file_write(path, "1"))
+	if (present && !file_write(path, value ? value : "1"))
 		return failed(agent, errno, "write %s", path);
 	json_put_bool(&agent->answer, "present", present);
 	return true;

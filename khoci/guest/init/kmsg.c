@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "files.h"
 
 /* PRINTKRB_RECORD_MAX of the kernel is less. */
 #define RECORD_SIZE	8192
@@ -54,6 +55,19 @@ static bool read_records(struct agent *agent, int fd)
 		record[len] = '\0';
 		put_record_or_part(agent, record);
 	}
+}
+
+/* A line in the log; without its end the kernel would wait for the rest. */
+bool run_mark(struct agent *agent, const struct json_object *arguments)
+{
+	const char *text = need_text(agent, arguments, "text");
+	char line[128];
+
+	if (!text)
+		return false;
+	snprintf(line, sizeof(line), "%s\n", text);
+	return file_write("/dev/kmsg", line) ||
+	       failed(agent, errno, "write /dev/kmsg");
 }
 
 bool run_kmsg(struct agent *agent, const struct json_object *arguments)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "fds.h"
 #include "files.h"
 
 #define TTY	"/dev/ttyS1"
@@ -61,6 +62,7 @@ static int run_on_host(struct agent *agent)
 static void run_as_init(struct agent *agent)
 {
 	mount_all(agent->mounts);
+	allow_many_fds();
 	agent->in = agent->out = open_tty();
 	say_hello(agent);
 	for (;;) {

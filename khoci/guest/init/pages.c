@@ -2,10 +2,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "commands.h"
+#include "number.h"
 
 /* Bits of /proc/kpageflags: include/uapi/linux/kernel-page-flags.h ... */
 #define KPF_BUDDY	10
@@ -15,45 +15,12 @@
 
 #define CHUNK		4096
 
-struct range {
-	uint64_t start;
-	uint64_t len;
-};
-
 struct counts {
 	uint64_t pages;
 	uint64_t free;
 	uint64_t reserved;
 	uint64_t nopage;
 };
-
-static bool parse_number(const char **text, uint64_t *number)
-{
-	char *end;
-
-	if (**text < '0' || **text > '9')
-		return false;
-	errno = 0;
-	*number = strtoull(*text, &end, 0);
-	*text = end;
-	return !errno;
-}
-
-/* Read "start:len" and the comma after it. */
-static bool parse_range(const char **text, struct range *range)
-{
-	uint64_t end;
-
-	if (!parse_number(text, &range->start) || *(*text)++ != ':' ||
-	    !parse_number(text, &range->len))
-		return false;
-	if (__builtin_add_overflow(range->start, range->len, &end))
-		return false;
-	if (**text != ',')
-		return !**text;
-	(*text)++;
-	return **text;
-}
 
 static void count_flags(struct counts *counts, uint64_t flags)
 {

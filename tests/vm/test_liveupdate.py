@@ -1,0 +1,178 @@
+"""The agent's live update sessions through real handovers, each kernel to itself."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from khoci.guest.memfd import NOEXEC_SEAL, Memfd, Seal, check, descriptors, make
+from khoci.guest.protocol import Argument
+from khoci.guest.session import Agent, AgentError
+from tests.vm import luo
+from tests.vm.handovers import Handover, cached_kernel, run
+from tests.vm.luo import Files, Sessions, open_device
+
+pytestmark = [pytest.mark.vm]
+
+KERNELS = ["6.19", "7.0", "7.1", "7.2", "7.3"]
+Arguments = dict[str, Argument]
+DIRTY = Memfd(1 << 20, seed=40)
+SEALS = Memfd(4096, seed=41, seals=~Seal(0))
+NOEXEC = Memfd(4096, seed=42, flags=NOEXEC_SEAL)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_everything_is_restored(tmp_path: Path, name: str) -> None:
+    kernel = cached_kernel(name)
+    log = run(Handover(kernel, kernel, luo.preserve, check=luo.verify), tmp_path)
+    assert log.count("finish was triggered") == (0 if name == "6.19" else 3)
+
+
+@pytest.mark.parametrize("name", ["7.0", "7.3"])
+def test_what_is_written_after_preserving_is_handed_over(tmp_path: Path, name: str) -> None:
+    after = replace(DIRTY, seed=50, position=99)
+
+    async def prepare(agent: Agent) -> None:
+        session = await created(agent, "vm")
+        fds = await make(agent, DIRTY)
+        await agent.command("preserve", session=session, token=1, fds=fds)
+        await agent.command("fill", fds=fds, size=after.size, seed=after.seed)
+        await agent.command("seek", fds=fds, position=after.position)
+
+    async def look(agent: Agent, _: None) -> None:
+        fds = await retrieved(agent, "vm")
+        assert (await check(agent, after, fds))[0].differences(after) == ()
+        [found] = await check(agent, DIRTY, fds)
+        assert found.differences(DIRTY)[:2] == (
+            "position: 99 instead of 0",
+            f"wrong bytes: {found.wrong} instead of 0",
+        )
+        assert found.wrong > DIRTY.size * 0.99
+
+    kernel = cached_kernel(name)
+    run(Handover(kernel, kernel, prepare, check=look), tmp_path)
+
+
+@pytest.mark.parametrize(("name", "kept"), [("7.0", Seal.SEAL), ("7.3", SEALS.seals)])
+def test_seals_are_handed_over_since_7_1(tmp_path: Path, name: str, kept: int) -> None:
+    async def prepare(agent: Agent) -> None:
+        session = await created(agent, "vm")
+        await agent.command("preserve", session=session, token=1, fds=await make(agent, SEALS))
+
+    async def look(agent: Agent, _: None) -> None:
+        [found] = await check(agent, SEALS, await retrieved(agent, "vm"))
+        assert (found.differences(SEALS), found.seals) == ((), kept)
+
+    kernel = cached_kernel(name)
+    run(Handover(kernel, kernel, prepare, check=look), tmp_path)
+
+
+def test_a_file_that_is_not_executable_comes_back_executable_and_sealed_against_writing(
+    tmp_path: Path,
+) -> None:
+    """memfd_luo_retrieve() of 7.1 and later: the seals are put on an executable file."""
+
+    async def prepare(agent: Agent) -> None:
+        session = await created(agent, "vm")
+        fds = await make(agent, NOEXEC)
+        [found] = await check(agent, NOEXEC, fds)
+        assert (found.mode, found.seals) == (0o666, Seal.EXEC)
+        await agent.command("preserve", session=session, token=1, fds=fds)
+
+    async def look(agent: Agent, _: None) -> None:
+        fds = await retrieved(agent, "vm")
+        [found] = await check(agent, NOEXEC, fds)
+        assert found.differences(NOEXEC) == ()
+        assert (found.mode, found.seals) == (0o777, ~Seal(0) & ~Seal.SEAL)
+        assert await refusal(agent, "fill", fds=fds, size=1, seed=0) == errno.EPERM
+
+    kernel = cached_kernel("7.3")
+    run(Handover(kernel, kernel, prepare, check=look), tmp_path)
+
+
+def test_what_the_kernel_refuses_is_told_by_its_error(tmp_path: Path) -> None:
+    async def prepare(agent: Agent) -> None:
+        device = await open_device(agent)
+        assert await refusal(agent, "open", path=luo.DEVICE) == errno.EBUSY
+        taken: Arguments = {"device": device, "name": "taken"}
+        [session] = descriptors(await agent.command("create-session", **taken))
+        assert await refusal(agent, "create-session", **taken) == errno.EEXIST
+        assert await refusal(agent, "create-session", device=device, name="") == errno.EINVAL
+        assert await refusal(agent, "create-session", device=device, name="x" * 64) == errno.EINVAL
+        assert await refusal(agent, "retrieve-session", device=device, name="no") == errno.ENOENT
+        fds = await make(agent, DIRTY)
+        await agent.command("preserve", session=session, token=1, fds=fds)
+        again: Arguments = {"session": session, "token": 2, "fds": fds}
+        assert await refusal(agent, "preserve", **again) == errno.EBUSY
+        other: Arguments = {"session": session, "token": 2, "fds": [session]}
+        assert await refusal(agent, "preserve", **other) == errno.ENOENT
+        assert await refusal(agent, "retrieve", session=session, token=1) == errno.EINVAL
+        assert await refusal(agent, "finish", fds=[session]) == errno.EINVAL
+        assert (await agent.command("session-name", session=session))["name"] == "taken"
+
+    async def look(agent: Agent, _: None) -> None:
+        await retrieved(agent, "taken")
+
+    kernel = cached_kernel("7.3")
+    run(Handover(kernel, kernel, prepare, check=look), tmp_path)
+
+
+def test_there_is_no_device_where_live_update_is_off(tmp_path: Path) -> None:
+    async def prepare(agent: Agent) -> None:
+        assert await refusal(agent, "open", path=luo.DEVICE) == errno.ENOENT
+
+    kernel = replace(cached_kernel("7.3"), cmdline="liveupdate=off")
+    run(Handover(kernel, kernel, prepare), tmp_path)
+
+
+def test_thousands_of_sessions_and_hundreds_of_files(tmp_path: Path) -> None:
+    many = [
+        Sessions("s", count=3000),
+        Sessions("files", (Files(1, Memfd(4096, seed=9), count=1000),)),
+    ]
+
+    async def prepare(agent: Agent) -> list[Sessions]:
+        return await luo.preserve(agent, tuple(many))
+
+    kernel = cached_kernel("7.3")
+    run(Handover(kernel, kernel, prepare, check=luo.verify), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["6.19", "7.1"])
+def test_there_were_limits_before_7_2(tmp_path: Path, name: str) -> None:
+    """LUO_SESSION_MAX and LUO_FILE_MAX of kernel/liveupdate."""
+
+    async def prepare(agent: Agent) -> None:
+        device = await open_device(agent)
+        many: Arguments = {"device": device, "name": "s", "count": 820}
+        assert await refusal(agent, "create-session", **many) == errno.ENOMEM
+        fds = descriptors(await agent.command("create-session", **{**many, "count": 819}))
+        files = await make(agent, Memfd(1), 129)
+        await agent.command("preserve", session=fds[0], token=0, fds=files[:128])
+        full: Arguments = {"session": fds[0], "token": 128, "fds": files[128:]}
+        assert await refusal(agent, "preserve", **full) == errno.ENOSPC
+
+    kernel = cached_kernel(name)
+    run(Handover(kernel, kernel, prepare), tmp_path)
+
+
+async def created(agent: Agent, name: str) -> int:
+    device = await open_device(agent)
+    return descriptors(await agent.command("create-session", device=device, name=name))[0]
+
+
+async def retrieved(agent: Agent, name: str) -> list[int]:
+    """The file of token 1 in this session, and the session held open."""
+    device = await open_device(agent)
+    [session] = descriptors(await agent.command("retrieve-session", device=device, name=name))
+    return descriptors(await agent.command("retrieve", session=session, token=1))
+
+
+async def refusal(agent: Agent, command: str, /, **arguments: Argument) -> int:
+    """The error number that the guest's kernel refuses a command with."""
+    with pytest.raises(AgentError) as caught:
+        await agent.command(command, **arguments)
+    return caught.value.errno
