@@ -34,6 +34,17 @@ class Judgement:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """A predicted verdict, and why in one sentence."""
+
+    verdict: Verdict
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.verdict}: {self.reason}"
+
+
+@dataclass(frozen=True)
 class CellResult:
     """One cell, judged.
 
@@ -47,6 +58,7 @@ class CellResult:
         reproduce: the command that runs this cell again.
         files: evidence beside the result, by kind, relative to the run's folder.
         seconds: how long it took.
+        prediction: what was to be expected of each component, None if nothing was predicted.
     """
 
     producer: str
@@ -59,6 +71,21 @@ class CellResult:
     reproduce: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    prediction: Mapping[str, Expected] | None = None
+
+    @property
+    def agreement(self) -> dict[str, bool]:
+        """For each component, whether it was predicted as it was observed.
+
+        Empty if nothing was predicted, or the harness failed and nothing was observed.
+        """
+        expected = self.prediction
+        if expected is None or self.verdict is Verdict.ERROR:
+            return {}
+        return {
+            name: name in expected and expected[name].verdict is judgement.verdict
+            for name, judgement in self.components.items()
+        }
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain JSON values."""
@@ -76,11 +103,13 @@ class CellResult:
         names = {item.name for item in fields(cls)}
         known = {key: value for key, value in data.items() if key in names}
         components = {name: _judgement(item) for name, item in dict(data["components"]).items()}
+        prediction = data.get("prediction")
         return cls(
             **{
                 **known,
                 "verdict": Verdict(data["verdict"]),
                 "components": components,
+                "prediction": None if prediction is None else _prediction(prediction),
                 "splats": tuple(data["splats"]),
             }
         )
@@ -89,3 +118,10 @@ class CellResult:
 def _judgement(data: Mapping[str, Any]) -> Judgement:
     evidence = tuple(Evidence(item["kind"], item["text"]) for item in data["evidence"])
     return Judgement(Verdict(data["verdict"]), evidence)
+
+
+def _prediction(data: Mapping[str, Any]) -> dict[str, Expected]:
+    return {
+        name: Expected(Verdict(item["verdict"]), item["reason"])
+        for name, item in dict(data).items()
+    }

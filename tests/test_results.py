@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khoci.results import CellResult, Evidence, Judgement
+from khoci.results import CellResult, Evidence, Expected, Judgement
 from khoci.verdicts import MEANING, Verdict, worst
 
 EVIDENCE = st.builds(Evidence, st.sampled_from(["log", "guest"]), st.text())
 JUDGEMENTS = st.builds(
     Judgement, st.sampled_from(Verdict), st.lists(EVIDENCE, max_size=3).map(tuple)
 )
+EXPECTED = st.builds(Expected, st.sampled_from(Verdict), st.text())
 RESULTS = st.builds(
     CellResult,
     producer=st.text(),
@@ -26,6 +28,7 @@ RESULTS = st.builds(
     reproduce=st.text(),
     files=st.dictionaries(st.text(), st.text(), max_size=2),
     seconds=st.floats(0, 1e6),
+    prediction=st.none() | st.dictionaries(st.text(), EXPECTED, max_size=4),
 )
 GOOD = CellResult(
     "a", "b", "c", Verdict.PANIC, {"root": Judgement(Verdict.PANIC, (Evidence("log", "x"),))}
@@ -58,11 +61,33 @@ def test_new_keys_alone_do_not_matter() -> None:
         {"components": {"root": {"verdict": "fine", "evidence": []}}},
         {"components": {"root": {"verdict": "panic"}}},
         {"components": ["root"]},
+        {"prediction": ["root"]},
+        {"prediction": {"root": {"verdict": "fine", "reason": "x"}}},
+        {"prediction": {"root": {"verdict": "panic"}}},
     ],
 )  # fmt: skip
 def test_other_things_are_rejected(change: dict[str, Any]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         CellResult.from_json({**GOOD, **change})
+
+
+def test_a_result_from_before_predictions() -> None:
+    old = {name: value for name, value in GOOD.items() if name != "prediction"}
+    assert CellResult.from_json(old).prediction is None
+
+
+def test_agreement_is_told_by_component() -> None:
+    seen = {"root": Judgement(Verdict.ACCEPTED), "luo": Judgement(Verdict.PANIC)}
+    result = CellResult("a", "b", "c", Verdict.PANIC, {**seen, "new": Judgement(Verdict.PANIC)})
+    expected = {name: Expected(Verdict.PANIC, "x") for name in ("root", "luo", "session")}
+    assert result.agreement == {}
+    predicted = replace(result, prediction=expected)
+    assert predicted.agreement == {"root": False, "luo": True, "new": False}
+
+
+def test_where_the_harness_failed_nothing_was_predicted_wrongly() -> None:
+    failed = CellResult("a", "b", "c", Verdict.ERROR, {"root": Judgement(Verdict.ERROR)})
+    assert replace(failed, prediction={}).agreement == {}
 
 
 @pytest.mark.parametrize("key", ["schema", "producer", "verdict", "components", "splats"])

@@ -14,11 +14,17 @@ from khoci import __version__
 from khoci.compat import loglines
 from khoci.compat.cmdline import kernel_cmdline
 from khoci.compat.facts import Facts
-from khoci.compat.observe import CellSetup, observe
+from khoci.compat.observe import CAPTURE, CellSetup, observe
+from khoci.compat.outlook import ConsumerTraits
 from khoci.compat.plan import Cell
+from khoci.compat.predict import Prediction, predict
 from khoci.compat.verdict import cell_verdict, judge
+from khoci.config.abi import Releases
 from khoci.config.matrix import DEFAULT_MATRIX, GuestConfig
 from khoci.errors import HarnessError
+from khoci.format import capture
+from khoci.format.capture import Kernel
+from khoci.format.handover import decode
 from khoci.guest.initramfs import consumer_initramfs, producer_initramfs
 from khoci.kernel.cache import Artifact
 from khoci.results import CellResult, Evidence, Judgement
@@ -43,6 +49,7 @@ class Bench:
         agent: the static /init.
         matrix: the matrix file, as named on the command line.
         cache: where initramfs images are kept.
+        releases: what each release understands, for the prediction.
     """
 
     kernels: Mapping[str, Artifact]
@@ -53,6 +60,7 @@ class Bench:
     agent: Path
     matrix: str
     cache: Path
+    releases: Releases
 
 
 def machine(bench: Bench, cell: Cell) -> Machine:
@@ -128,7 +136,25 @@ async def _result(bench: Bench, cell: Cell, folder: Path) -> CellResult:
         facts = await observe(await asyncio.to_thread(_setup, bench, cell, folder))
     except HarnessError as error:
         return _without_run(cell, Verdict.ERROR, "harness", str(error))
-    return _judged(bench, cell, facts)
+    prediction = await asyncio.to_thread(_prediction, bench, cell, folder / CAPTURE)
+    return replace(_judged(bench, cell, facts), prediction=prediction)
+
+
+def _prediction(bench: Bench, cell: Cell, file: Path) -> Prediction | None:
+    """What was to be expected by the capture alone; None where nobody can tell."""
+    consumer = bench.kernels[cell.consumer]
+    abi = bench.releases.find_for(consumer.name, consumer.release)
+    if abi is None or not file.exists():
+        return None
+    kept = capture.load(file)
+    handover = decode(kept.pages, kept.fdt_addr, scratch=kept.scratch, page_shift=kept.page_shift)
+    return predict(kept.pages, handover, abi, ConsumerTraits(_watched(consumer)))
+
+
+def _watched(kernel: Artifact) -> dict[str, bool]:
+    """Which of `WATCHED` it has, as far as its configuration is known."""
+    known = {symbol: kernel.has(symbol) for symbol in WATCHED}
+    return {symbol: value for symbol, value in known.items() if value is not None}
 
 
 def _without_run(
@@ -144,7 +170,6 @@ def _setup(bench: Bench, cell: Cell, folder: Path) -> CellSetup:
     scenario = bench.scenarios[cell.scenario]
     if producer.system_map is None:
         raise HarnessError(f"{cell.producer}: has no System.map, the jump cannot be found")
-    known = {symbol: consumer.has(symbol) for symbol in WATCHED}
     return CellSetup(
         producer=cell.producer,
         consumer=cell.consumer,
@@ -152,16 +177,10 @@ def _setup(bench: Bench, cell: Cell, folder: Path) -> CellSetup:
         machine=machine(bench, cell),
         system_map=producer.system_map,
         consumer_cmdline=consumer_cmdline(bench, cell),
-        consumer_has={symbol: value for symbol, value in known.items() if value is not None},
+        consumer_has=_watched(consumer),
         scenario=scenario,
         folder=folder,
-        manifest={
-            "khoci": __version__,
-            "producer": cell.producer,
-            "release": producer.release,
-            "key": producer.key,
-            "scenario": cell.scenario,
-        },
+        kernel=Kernel(cell.producer, producer.release, producer.key),
     )
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from khoci.compat.facts import Handed
-from khoci.format import bitmaps
-from khoci.format.errors import DecodeError, Place
-from khoci.format.handover import BITMAPS, Handover, owned
+from khoci.format.components import Component, whole
+from khoci.format.errors import Place
+from khoci.format.extents import Extents
+from khoci.format.handover import Handover, owned
 from khoci.format.memory import Memory
-from khoci.format.ranges import Range, merge
+from khoci.format.memorymap import BITMAPS
+from khoci.format.ownership import ROOT
+from khoci.format.ranges import Range
+from khoci.format.reading import Reader, read_as
+from khoci.format.root import MEMORY_MAP
 
 _FIRST = ("root", "memory map", "scratch")
 _MOST_MISREAD = 64
@@ -22,8 +27,8 @@ def summary(handover: Handover) -> Handed:
         version=str(handover.version),
         layout=_layout(handover),
         components=(*_FIRST, *(component.name for component in handover.components)),
-        blocks=len(handover.blocks),
-        size=sum(block.size for block in handover.blocks),
+        blocks=len(handover.map.blocks),
+        size=handover.map.blocks.size,
         scratch=tuple((area.start, area.size) for area in handover.scratch)
         if handover.scratch
         else None,
@@ -52,17 +57,25 @@ def regions(handover: Handover) -> list[tuple[str, Range]]:
     named = handover.reserve_mem.regions if handover.reserve_mem else ()
     page = 1 << handover.page_shift
     blobs = [
-        (f"{component.name} blob", Range(component.subtree.address, 1).widened(page))
+        (f"{component.name} blob", Range(component.address, 1).widened(page))
         for component in handover.components
-        if component.subtree.address is not None
+        if component.address is not None
     ]
-    rest = [
-        (owner, item)
-        for owner, items in owned(handover).items()
-        if owner != "reserve_mem"
-        for item in items
-    ]
+    rest = [(owner, item) for owner, extents in _owners(handover) for item in extents]
     return [*rest, *blobs, *((f"reserve_mem {item.name}", item.range) for item in named)]
+
+
+def _owners(handover: Handover) -> Iterator[tuple[str, Extents]]:
+    """All that the root and each component but ``reserve_mem`` need, with what is below it."""
+    yield ROOT, owned(handover).get(ROOT, Extents.of(()))
+    names = dict.fromkeys(item.name for item in handover.components)
+    for name in names:
+        if name != "reserve_mem":
+            yield name, whole(_named(handover, name))
+
+
+def _named(handover: Handover, name: str) -> Iterator[Component]:
+    return (item for item in handover.components if item.name == name)
 
 
 def misread(memory: Memory, handover: Handover) -> list[Range]:
@@ -73,36 +86,10 @@ def misread(memory: Memory, handover: Handover) -> list[Range]:
     pointer = handover.root.memory_map
     if handover.version not in BITMAPS or not pointer or handover.family is None:
         return []
-    place = Place("root/preserved-memory-map", pointer)
-    other = next(layout for layout in bitmaps.Layout if layout.value != handover.family)
-    try:
-        entries = bitmaps.entries(memory, pointer, place, handover.page_shift)
-        runs = bitmaps.listing(memory, entries, other, place, handover.page_shift)
-    except DecodeError:
+    other = Reader.B if handover.family == "A" else Reader.A
+    place = Place(f"root/{MEMORY_MAP}", pointer)
+    found = read_as(memory, pointer, other, place, handover.page_shift, int_sizes=False)
+    if found.error:
         return []
-    right = merge(block.range for block in handover.blocks)
-    ram = merge(memory.ram)
-    read = (part for run in runs for part in _without(run.range, _gaps(ram)))
-    gained = merge(part for item in read for part in _without(item, right))
+    gained = (found.blocks.extents & Extents.of(memory.ram)) - handover.map.blocks.extents
     return sorted(gained, key=lambda item: -item.size)[:_MOST_MISREAD]
-
-
-def _gaps(ram: Sequence[Range]) -> list[Range]:
-    """Everything that is not RAM."""
-    ends = [0, *(item.end for item in ram)]
-    starts = [*(item.start for item in ram), 1 << 64]
-    return [Range(end, start - end) for end, start in zip(ends, starts, strict=True)]
-
-
-def _without(item: Range, taken: Sequence[Range]) -> Iterator[Range]:
-    """The parts of ``item`` that are in none of ``taken``, which is sorted and merged."""
-    start = item.start
-    for other in taken:
-        if other.start >= item.end:
-            break
-        if other.end > start:
-            if other.start > start:
-                yield Range(start, other.start - start)
-            start = max(start, other.end)
-    if start < item.end:
-        yield Range(start, item.end - start)

@@ -56,7 +56,20 @@ def deciding(result: CellResult) -> tuple[str, Judgement] | None:
     return None
 
 
+def surprises(result: CellResult) -> list[str]:
+    """The components that were predicted otherwise."""
+    return [name for name, agrees in result.agreement.items() if not agrees]
+
+
 def notable(results: Iterable[CellResult]) -> list[CellResult]:
-    """The cells that need words: all but restored, refused and absent ones, worst first."""
-    found = [result for result in results if result.verdict not in QUIET or result.splats]
+    """The cells that need words, worst first.
+
+    All but restored, refused and absent ones, and of those too the ones with a splat or with
+    another prediction.
+    """
+    found = [
+        result
+        for result in results
+        if result.verdict not in QUIET or result.splats or surprises(result)
+    ]
     return sorted(found, key=lambda result: -result.verdict.rank)

@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from khoci.paths import data_dir
-from khoci.report.grid import QUIET, Grid, deciding, grids, notable
+from khoci.report.grid import QUIET, Grid, deciding, grids, notable, surprises
 from khoci.results import CellResult
 from khoci.verdicts import MEANING, Verdict, worst
 
 WIDTH = 75
+MARK = "!"
+"""At the end of a cell's word, cut short for it: something in the cell was predicted otherwise."""
+
 _SHORT = {
     Verdict.ABSENT: "-",
     Verdict.RESTORED: "restored",
@@ -54,6 +57,7 @@ def table(results: Sequence[CellResult], order: Sequence[str]) -> str:
         notes=[_note(result) for result in notable(results)],
         legend=_legend(results, found),
         counts=_counts(results),
+        agreement=_agreement(results),
     )
 
 
@@ -63,9 +67,14 @@ def _lines(grid: Grid) -> list[str]:
     heads = [consumer.removeprefix("v")[: width - 1] for consumer in grid.consumers]
     lines = [_line("producer", heads, label, width)]
     for row in grid.rows:
-        cells = [words[cell.verdict] if cell else "" for cell in row.cells]
+        cells = [_word(cell, words, width) if cell else "" for cell in row.cells]
         lines.append(_line(row.producer, cells, label, width))
     return lines
+
+
+def _word(cell: CellResult, words: Mapping[Verdict, str], width: int) -> str:
+    word = words[cell.verdict]
+    return word[: width - 2] + MARK if surprises(cell) else word
 
 
 def _fitting(label: int, columns: int) -> tuple[Mapping[Verdict, str], int]:
@@ -89,12 +98,21 @@ def _note(result: CellResult) -> tuple[str, list[str], str]:
 
 
 def _reasons(result: CellResult) -> list[str]:
-    """What proves the verdict, two lines at most; the splat of a cell that is right but for it."""
+    """What proves the verdict, two lines at most; the splat of a cell that is right but for it.
+
+    Then what was predicted otherwise, two lines at most too.
+    """
     decision = deciding(result)
+    otherwise = [_surprise(result, name) for name in surprises(result)[:2]]
     if result.verdict in QUIET or decision is None:
-        return list(result.splats[:1])
+        return [*result.splats[:1], *otherwise]
     component, judgement = decision
-    return [f"{component}: {item.text}" for item in judgement.evidence[:2]]
+    return [*(f"{component}: {item.text}" for item in judgement.evidence[:2]), *otherwise]
+
+
+def _surprise(result: CellResult, name: str) -> str:
+    expected = (result.prediction or {}).get(name, "nothing")
+    return f"{name} is {result.components[name].verdict}, predicted was {expected}"
 
 
 def _wrapped(text: str) -> list[str]:
@@ -106,13 +124,22 @@ def _legend(results: Sequence[CellResult], found: Sequence[Grid]) -> list[tuple[
     columns = max((len(grid.consumers) for grid in found), default=0)
     words, _ = _fitting(max(label, len("producer")), columns)
     used = {result.verdict for result in results}
-    return [(words[verdict], MEANING[verdict]) for verdict in Verdict if verdict in used]
+    legend = [(words[verdict], MEANING[verdict]) for verdict in Verdict if verdict in used]
+    marked = any(map(surprises, results))
+    return [*legend, (MARK, "predicted otherwise, in one component or more")] if marked else legend
 
 
 def _counts(results: Sequence[CellResult]) -> str:
     each = [(verdict, sum(result.verdict is verdict for result in results)) for verdict in Verdict]
     text = ", ".join(f"{count} {verdict}" for verdict, count in each if count)
     return textwrap.fill(text, WIDTH)
+
+
+def _agreement(results: Sequence[CellResult]) -> str:
+    """In how many of the cells that were predicted everything came true; empty if none was."""
+    predicted = [result for result in results if result.agreement]
+    agreeing = sum(not surprises(result) for result in predicted)
+    return f"prediction agrees in {agreeing} of {len(predicted)} cells" if predicted else ""
 
 
 def overall(results: Sequence[CellResult]) -> Verdict:

@@ -10,6 +10,7 @@ from typing import Any
 
 from khoci.compat.cell import Bench, booting, run_cell
 from khoci.compat.plan import Cell, cells
+from khoci.config.abi import default_folder, load_releases
 from khoci.config.kernels import Kernels
 from khoci.config.matrix import GuestConfig, MatrixConfig
 from khoci.errors import HarnessError, KhociError, UsageError
@@ -151,6 +152,7 @@ def prepare(
         agent=agent,
         matrix=plan.matrix,
         cache=cache,
+        releases=load_releases(default_folder()),
     )
     return replace(bench, accelerator=_accelerator(plan, bench))
 

@@ -8,6 +8,7 @@ import pytest
 
 from khoci.compat.cell import Bench, consumer_cmdline, machine, missing_need, run_cell
 from khoci.compat.plan import Cell
+from khoci.config.abi import default_folder, load_releases
 from khoci.config.matrix import DEFAULT_MATRIX, GuestConfig
 from khoci.kernel.cache import Artifact
 from khoci.results import CellResult
@@ -47,6 +48,7 @@ def bench(tmp_path: Path) -> Bench:
         agent=agent,
         matrix=DEFAULT_MATRIX,
         cache=tmp_path / "cache",
+        releases=load_releases(default_folder()),
     )
 
 

@@ -27,8 +27,8 @@ def test_summary(family: str) -> None:
     assert {"reserve_mem", "kho_test"} < set(found.components)
     assert found.scratch == SCRATCH
     assert found.reserve_mem == ("data",)
-    assert found.blocks == len(handover.blocks)
-    assert found.size == sum(block.size for block in handover.blocks)
+    assert found.blocks == len(handover.map.blocks)
+    assert found.size == sum(block.size for block in handover.map.blocks)
     assert found.problems == ()
 
 
@@ -43,6 +43,7 @@ def test_each_region_by_its_own_name() -> None:
     _, handover = decoded("B")
     found = handed.regions(handover)
     assert ("reserve_mem data", Range(*REGION)) in found
+    assert handover.fdt_addr is not None
     assert ("root", Range(handover.fdt_addr, 4096)) in found
     assert {owner.split()[0] for owner, _ in found} == {"root", "kho_test", "reserve_mem"}
 
@@ -52,7 +53,7 @@ def test_misread_memory_is_in_ram_and_was_not_preserved() -> None:
     found = handed.misread(memory, handover)
     assert found
     assert found == sorted(found, key=lambda item: -item.size)
-    preserved = merge(block.range for block in handover.blocks)
+    preserved = merge(block.range for block in handover.map.blocks)
     for item in found:
         assert not any(item.overlaps(block) for block in preserved)
         assert any(ram.contains(item.start, item.size) for ram in memory.ram)

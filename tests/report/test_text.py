@@ -8,7 +8,7 @@ import pytest
 from khoci.compat.plan import cells
 from khoci.report.grid import deciding, grids, notable
 from khoci.report.text import WIDTH, overall, table
-from khoci.results import CellResult, Evidence, Judgement
+from khoci.results import CellResult, Evidence, Expected, Judgement
 from khoci.verdicts import MEANING, Verdict
 
 EIGHT = (
@@ -169,3 +169,49 @@ def test_notable_cells_are_sorted_worst_first() -> None:
         *(Verdict.ERROR, Verdict.HANG, Verdict.RESET, Verdict.PANIC),
         *(Verdict.CORRUPT, Verdict.DROPPED, Verdict.ACCEPTED),
     ]
+
+
+def predicted(result: CellResult, verdict: Verdict, reason: str = "so it reads it") -> CellResult:
+    """The cell with a prediction that is right but for the memory map's, which is ``verdict``."""
+    right = {name: Expected(item.verdict, "x") for name, item in result.components.items()}
+    return replace(result, prediction={**right, "memory map": Expected(verdict, reason)})
+
+
+@pytest.mark.parametrize("kernels", [EIGHT, THREE])
+@pytest.mark.parametrize("verdict", Verdict)
+def test_a_cell_predicted_otherwise_is_marked_in_its_column(
+    kernels: tuple[str, ...], verdict: Verdict
+) -> None:
+    cells = matrix(kernels, (verdict,))
+    other = Verdict.HANG if verdict is not Verdict.HANG else Verdict.PANIC
+    right = table([predicted(item, verdict) for item in cells], kernels)
+    wrong = table([predicted(item, other, reason="y" * 200) for item in cells], kernels)
+    assert not any(line.endswith("!") for line in right.splitlines())
+    rows = [line for line in wrong.splitlines() if line.startswith("v") and "->" not in line]
+    marked = verdict is not Verdict.ERROR
+    assert all(row.count("!") == marked * len(kernels) for row in rows)
+    assert all(len(row.split()) == 1 + len(kernels) for row in rows)
+    assert max(map(len, wrong.splitlines())) <= WIDTH
+    assert ("  !         predicted otherwise" in wrong) is marked
+
+
+def test_a_right_cell_predicted_otherwise_has_a_note() -> None:
+    wrong = predicted(cell(Verdict.RESTORED), Verdict.CORRUPT, "64 of 64 KiB are free memory")
+    assert notable([wrong, predicted(cell(Verdict.RESTORED), Verdict.RESTORED)]) == [wrong]
+    note = """\
+RESTORED: v6.16.12 -> v6.17.13 kho-test
+  memory map is restored, predicted was corrupt: 64 of 64 KiB are free
+    memory
+  khoci cell run v6.16.12 v6.17.13 kho-test
+"""
+    assert note in table([wrong], EIGHT)
+
+
+def test_how_many_cells_came_out_as_predicted() -> None:
+    right, wrong = (
+        predicted(cell(Verdict.REFUSED), verdict) for verdict in (Verdict.REFUSED, Verdict.PANIC)
+    )
+    not_predicted, failed = cell(Verdict.REFUSED), predicted(cell(Verdict.ERROR), Verdict.PANIC)
+    text = table([right, wrong, right, not_predicted, failed], EIGHT)
+    assert text.endswith("prediction agrees in 2 of 3 cells\n")
+    assert "prediction" not in table([not_predicted, failed], EIGHT)

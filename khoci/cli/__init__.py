@@ -1,0 +1,45 @@
+"""The commands: parse, call one function, print; one module a group, loaded when it is used."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from khoci import __version__
+
+_COMMANDS = {
+    "cell": ("khoci.cli.cell", "cell_group"),
+    "decode": ("khoci.cli.decode", "decode_command"),
+    "diff-decode": ("khoci.cli.decode", "diff_decode_command"),
+    "doctor": ("khoci.doctor", "doctor"),
+    "kernel": ("khoci.kernel.commands", "kernel"),
+    "matrix": ("khoci.cli.matrix", "matrix_group"),
+    "predict": ("khoci.cli.predict", "predict_command"),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """All names, sorted."""
+        return sorted(_COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, None if there is none."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Which kernels understand what others hand over (KHO, LUO)?
+
+    Exit codes: 0 as expected, 1 the kernels disagree with the policy, 2 wrong use, 3 the harness
+    or the host failed.
+    """

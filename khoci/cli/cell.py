@@ -1,0 +1,82 @@
+"""``khoci cell``: one pair of kernels and a scenario."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import click
+
+from khoci.cli.options import accelerator_option, judge, load, tell
+from khoci.compat.cell import Bench, consumer_cmdline, machine, run_cell
+from khoci.compat.plan import Cell
+from khoci.config.matrix import DEFAULT_MATRIX
+from khoci.paths import cache_dir
+from khoci.progress import NoProgress, progress_for
+from khoci.report.cell import describe
+from khoci.results import CellResult
+from khoci.run.matrix import make_plan, prepare
+from khoci.scenario import scenarios
+from khoci.vm.interactive import run_interactive
+from khoci.vm.machine import bare_command, shell_line
+
+
+@click.group(name="cell")
+def cell_group() -> None:
+    """Run one cell: a pair of kernels and a scenario."""
+
+
+@cell_group.command(name="run")
+@click.argument("producer")
+@click.argument("consumer")
+@click.argument("scenario", type=click.Choice(sorted(scenarios())))
+@click.option("--matrix", default=DEFAULT_MATRIX, help="matrix file whose [guest] table is used")
+@click.option(
+    "--keep", type=click.Path(path_type=Path), help="keep logs and capture in this folder"
+)
+@click.option("--print-qemu", is_flag=True, help="only print the QEMU command that boots the guest")
+@click.option(
+    "--interactive", is_flag=True, help="watch the handover on a console, with the monitor"
+)
+@accelerator_option
+@click.pass_context
+def cell_command(
+    context: click.Context,
+    producer: str,
+    consumer: str,
+    scenario: str,
+    matrix: str,
+    keep: Path | None,
+    print_qemu: bool,
+    interactive: bool,
+    accel: str | None,
+) -> None:
+    """Run one cell: PRODUCER hands over to CONSUMER, SCENARIO says what."""
+    config, known, policy = load(matrix)
+    cell = Cell(known.select(producer).name, known.select(consumer).name, scenario)
+    plan = make_plan(
+        config,
+        known,
+        names=[cell.producer, cell.consumer],
+        scenarios=[scenario],
+        accelerator=accel,
+    )
+    progress = NoProgress() if print_qemu else progress_for()
+    bench = prepare(plan, known, [cell], cache_dir(), progress, tell)
+    if print_qemu:
+        click.echo(shell_line(bare_command(machine(bench, cell))))
+    elif interactive:
+        run_interactive(machine(bench, cell), consumer_cmdline(bench, cell))
+    else:
+        result = _run_one(bench, cell, keep)
+        click.echo(describe(result), nl=False)
+        context.exit(judge([result], policy))
+
+
+def _run_one(bench: Bench, cell: Cell, keep: Path | None) -> CellResult:
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        return asyncio.run(run_cell(bench, cell, keep))
+    with tempfile.TemporaryDirectory(prefix="khoci-") as folder:
+        return asyncio.run(run_cell(bench, cell, Path(folder)))

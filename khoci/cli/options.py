@@ -1,0 +1,75 @@
+"""Options and steps that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from khoci.compat.policy import violations
+from khoci.config.kernels import Kernels, load_kernels
+from khoci.config.matrix import PAIRS, MatrixConfig, find_matrix_file, load_matrix
+from khoci.config.policy import Policy, load_policy
+from khoci.errors import EXIT_DISAGREE, EXIT_HARNESS, EXIT_OK, KhociError
+from khoci.paths import data_dir
+from khoci.results import CellResult
+from khoci.verdicts import Verdict
+from khoci.vm.machine import ACCELERATORS
+
+_HERE = Path("matrix")
+
+
+def _words(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
+    return [word.strip() for word in (value or "").split(",") if word.strip()]
+
+
+def matrix_options(command: click.decorators.FC) -> click.decorators.FC:
+    """What narrows a matrix down."""
+    options = [
+        click.option(
+            "--kernels", callback=_words, help="kernels instead of the file's: 6.17,v7.3.4"
+        ),
+        click.option("--scenarios", callback=_words, help="scenarios instead of the file's"),
+        click.option("--pairs", type=click.Choice(PAIRS), help="which pairs instead of the file's"),
+        accelerator_option,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+accelerator_option = click.option(
+    "--accel",
+    type=click.Choice(tuple(ACCELERATORS)),
+    envvar="KHOCI_ACCEL",
+    help="accelerator; by default what works here, found by booting with it once",
+)
+
+
+def load(name: str) -> tuple[MatrixConfig, Kernels, Policy]:
+    """The matrix file, and the ``kernels.toml`` and ``policy.toml`` beside it or else shipped."""
+    matrix = load_matrix(find_matrix_file(name, (_HERE, data_dir("matrix"))), name)
+    kernels = load_kernels(_beside(matrix.file, "kernels.toml"))
+    return matrix, kernels, load_policy(_beside(matrix.file, "policy.toml"))
+
+
+def _beside(file: Path, name: str) -> Path:
+    near = file.parent / name
+    return near if near.is_file() else data_dir("matrix") / name
+
+
+def tell(error: KhociError) -> None:
+    """Say what went wrong on the way."""
+    click.echo(error.report, err=True)
+
+
+def judge(results: Sequence[CellResult], policy: Policy) -> int:
+    """Say what the policy forbids, and return the exit code."""
+    if any(result.verdict is Verdict.ERROR for result in results):
+        click.echo("khoci: some cells could not be run: see ERROR above", err=True)
+        return EXIT_HARNESS
+    lines = violations(results, policy)
+    for line in lines:
+        click.echo(f"policy: {line}", err=True)
+    return EXIT_DISAGREE if lines else EXIT_OK

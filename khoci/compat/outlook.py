@@ -1,0 +1,127 @@
+"""A handover as one consumer will see it: what it keeps of the memory, and who in it reads what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from khoci.config.abi import Abi, KhoTestAbi, LuoAbi
+from khoci.format.components import Component
+from khoci.format.errors import Place
+from khoci.format.extents import Extents
+from khoci.format.handover import Handover
+from khoci.format.memory import Memory
+from khoci.format.ranges import Range
+from khoci.format.reading import Reader, Reading, difference, read_as
+from khoci.format.root import MEMORY_MAP
+
+
+@dataclass(frozen=True)
+class ConsumerTraits:
+    """What of a consumer its release does not tell.
+
+    Its command line is taken to ask for the same ``reserve_mem=`` as the producer's.
+
+    Attributes:
+        symbols: kconfig symbols that it has or has not; one that is not named, it has.
+        kho: whether KHO is on (``kho=on``).
+    """
+
+    symbols: Mapping[str, bool] = field(default_factory=dict)
+    kho: bool = True
+
+    def has(self, symbol: str) -> bool:
+        """Whether the consumer is built with ``symbol``."""
+        return self.symbols.get(symbol, True)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A handover and its consumer; make one by `look`.
+
+    Attributes:
+        handover: as the producer meant it.
+        abi: the consumer's release.
+        traits: what else is known of the consumer.
+        ram: of both.
+        reading: the memory map as the consumer reads it.
+        reserved: what the consumer keeps of the memory.
+    """
+
+    handover: Handover
+    abi: Abi
+    traits: ConsumerTraits
+    ram: Extents
+    reading: Reading
+    reserved: Extents
+
+    @property
+    def test_reader(self) -> KhoTestAbi | None:
+        """lib/test_kho.c of the consumer, if it is built."""
+        return self.abi.kho_test if self.traits.has("TEST_KEXEC_HANDOVER") else None
+
+    @property
+    def luo_reader(self) -> LuoAbi | None:
+        """LUO of the consumer, if it is built and does anything."""
+        return self.abi.luo if self.traits.kho and self.traits.has("LIVEUPDATE") else None
+
+    @property
+    def gained(self) -> Extents:
+        """RAM that the consumer keeps and nobody preserved."""
+        return difference(self.handover.map.blocks, self.reading.blocks).gained & self.ram
+
+    @property
+    def manner(self) -> str:
+        """How the consumer reads the map, for people."""
+        name, page = self.abi.name, 1 << self.handover.page_shift
+        wrote, reads = self.handover.map.family, self.abi.memory_map.layout
+        if (wrote, reads) == ("B", "A"):
+            return f"{name} reads 512 of each bitmap's {page} bytes"
+        if (wrote, reads) == ("A", "B"):
+            return f"{name} reads {page} bytes for each bitmap of 512"
+        return f"{name} reads the map as {reads}"
+
+    def component(self, name: str) -> Component | None:
+        """The component of this name, which hangs on the root."""
+        return next((item for item in self.handover.components if item.name == name), None)
+
+    def finds(self, name: str) -> bool:
+        """Whether kho_retrieve_subtree of the consumer finds the component's blob."""
+        component, unsized = self.component(name), self.abi.root.blob == "fdt"
+        return component is None or not any(
+            subtree.address == component.address and (subtree.size is None) is not unsized
+            for subtree in self.handover.root.subtrees
+        )
+
+    def pages(self, item: Range) -> Extents:
+        """The whole pages that ``item`` touches."""
+        return Extents.of([item.widened(1 << self.handover.page_shift)])
+
+    def lost(self, what: str, owned: Extents) -> str | None:
+        """Says how much of ``owned`` the consumer does not keep, or None if it keeps it all."""
+        lost = owned - self.reserved
+        if not lost:
+            return None
+        return f"{self.manner}: {share(lost.size, owned.size)} of {what} are free memory"
+
+
+def look(memory: Memory, handover: Handover, abi: Abi, traits: ConsumerTraits) -> Outlook:
+    """Read the map of ``handover`` as the consumer does; the arguments are those of `predict`."""
+    pointer = handover.root.memory_map or 0
+    reading = read_as(
+        memory,
+        pointer,
+        Reader(abi.memory_map.layout),
+        Place(f"root/{MEMORY_MAP}", pointer),
+        handover.page_shift,
+        int_sizes=abi.memory_map.int_sizes,
+    )
+    ram = Extents.of(memory.ram)
+    return Outlook(handover, abi, traits, ram, reading, reading.blocks.extents)
+
+
+def share(part: int, whole: int) -> str:
+    """Both in KiB, or in MiB if both are whole ones: ``56 of 64 KiB``."""
+    if (part | whole) % (1 << 20):
+        return f"{part >> 10} of {whole >> 10} KiB"
+    return f"{part >> 20} of {whole >> 20} MiB"

@@ -1,0 +1,316 @@
+"""What a consumer will make of a handover: from a capture to one verdict a component. Pure.
+
+The components are those of ``verdict``, and a verdict means the same: there it comes from what was
+seen, here from what the decoders say was handed over and what ``matrix/abi`` says the consumer
+understands. Reading the memory map as the consumer does, mistakes included, is ``format.reading``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from khoci.compat.outlook import ConsumerTraits, Outlook, look, share
+from khoci.config.abi import Abi, KhoTestAbi, LuoAbi
+from khoci.format.components import Component, walk, whole
+from khoci.format.handover import Handover
+from khoci.format.memfd import Memfd
+from khoci.format.memory import Memory
+from khoci.format.ranges import Range
+from khoci.format.root import Root
+from khoci.results import Expected
+from khoci.verdicts import Verdict, worst
+
+Prediction = dict[str, Expected]
+
+FIRST = ("root", "memory map", "scratch")
+"""What every handover has, whatever was preserved."""
+
+_UNDECODED = "khoci could not decode it"
+_NOT_FOUND = {
+    "reserve_mem": Verdict.REFUSED,
+    "kho_test": Verdict.CORRUPT,
+    "kexec-metadata": Verdict.DROPPED,
+}
+"""What a blob that cannot be retrieved means: a warning, a failed test, nothing."""
+
+
+def predict(
+    memory: Memory, handover: Handover, abi: Abi, traits: ConsumerTraits | None = None
+) -> Prediction:
+    """What will become of each component of ``handover``.
+
+    What is inside of LUO (sessions, files and objects bound to them) is listed too, all of a kind
+    together.
+
+    Args:
+        memory: of the producer at the jump, at least the pages of its memory map.
+        handover: what was decoded from it.
+        abi: the consumer's release.
+        traits: what else is known of the consumer.
+    """
+    traits = traits or ConsumerTraits()
+    names = (*FIRST, *(component.name for component in handover.components), *_kinds(handover))
+    refusal = _refusal(handover.root, abi, traits)
+    if refusal:
+        return dict.fromkeys(names, Expected(Verdict.REFUSED, refusal))
+    outlook = look(memory, handover, abi, traits)
+    end = _end(outlook)
+    if end:
+        found = Expected(Verdict.ACCEPTED, f"{abi.name} takes the root over")
+        return {**dict.fromkeys(names, end), "root": found}
+    return {name: _expected(outlook, name) for name in names}
+
+
+def cell_verdict(prediction: Prediction) -> Verdict:
+    """What is to be expected of the cell: the worst of its components."""
+    return worst(expected.verdict for expected in prediction.values())
+
+
+def _refusal(root: Root, abi: Abi, traits: ConsumerTraits) -> str | None:
+    """Why the whole handover is not taken (add_kho, kho_populate), or None."""
+    if not traits.has("KEXEC_HANDOVER"):
+        return f"{abi.name} is built without CONFIG_KEXEC_HANDOVER, and says so"
+    if str(root.version) != abi.root.compatible:
+        return f"{abi.name} understands {abi.root.compatible}, not {root.version}, and says so"
+    if abi.memory_map.pointer_0_refused and not root.memory_map:
+        return f"{abi.name} refuses a handover whose memory map is at address 0"
+    return None
+
+
+def _end(outlook: Outlook) -> Expected | None:
+    """What becomes of all but the root if the consumer dies, or khoci cannot tell; else None."""
+    panic = _map_panic(outlook) or _luo_panic(outlook)
+    if panic:
+        return Expected(Verdict.PANIC, panic)
+    if outlook.reading.error:
+        text = f"khoci cannot follow the map as {outlook.abi.name} does: {outlook.reading.error}"
+        return Expected(Verdict.ERROR, text)
+    return None
+
+
+def _map_panic(outlook: Outlook) -> str | None:
+    """Why reading the memory map is deadly, or None."""
+    if not len(outlook.reading.outside):
+        return None
+    return "; ".join((outlook.manner, *outlook.reading.notes))
+
+
+def _luo_panic(outlook: Outlook) -> str | None:
+    """Why the consumer's LUO cannot read the state, and therefore panics, or None."""
+    reader, state = outlook.luo_reader, outlook.handover.luo
+    if reader is None or state is None:
+        return None
+    wanted = f"{reader.compatible} ({reader.form})"
+    written = f"{state.version} ({state.shape.value})"
+    text = None
+    if not outlook.finds("luo"):
+        text = _no_blob(outlook)
+    elif wanted != written:
+        text = f"LUO of {outlook.abi.name} wants {wanted}, not {written}"
+    elif reader.session and str(state.session_version) != reader.session:
+        text = f"LUO of {outlook.abi.name} wants {reader.session}, not {state.session_version}"
+    elif reader.flb and str(state.flb_version) != reader.flb:
+        there = state.flb_version or "a state without the node luo-flb"
+        text = f"LUO of {outlook.abi.name} wants {reader.flb}, not {there}"
+    return text and f"{text}: luo_early_startup fails, and that is a panic"
+
+
+def _expected(outlook: Outlook, name: str) -> Expected:
+    if not outlook.finds(name):
+        return Expected(_NOT_FOUND.get(name, Verdict.ACCEPTED), _no_blob(outlook))
+    if name in RULES:
+        return RULES[name](outlook)
+    kind = _kinds(outlook.handover).get(name)
+    return _inside_luo(outlook, kind) if kind else Expected(Verdict.ACCEPTED, "khoci has no rule")
+
+
+def _no_blob(outlook: Outlook) -> str:
+    size = "" if outlook.abi.root.blob == "fdt" else " and blob-size"
+    return f"{outlook.abi.name} looks for {outlook.abi.root.blob}{size} in the node, in vain"
+
+
+def _first(found: Iterable[str | None]) -> str | None:
+    return next((text for text in found if text), None)
+
+
+def _lost_root(outlook: Outlook) -> str | None:
+    address = outlook.handover.fdt_addr
+    if address is None:
+        return None
+    return outlook.lost("the root FDT", outlook.pages(Range(address, 1)))
+
+
+def _lost_regions(outlook: Outlook) -> Iterator[str | None]:
+    value = outlook.handover.reserve_mem
+    for item in value.regions if value else ():
+        yield outlook.lost(f"reserve_mem[{item.name}]", outlook.pages(item.range))
+
+
+def _lost_test(outlook: Outlook) -> str | None:
+    """What is lost of the test that nobody in the consumer gives back by itself."""
+    component = outlook.component("kho_test")
+    if component is None or component.address is None:
+        return None
+    if outlook.test_reader is None:
+        return outlook.lost("kho_test", whole([component]))
+    return outlook.lost("kho_test", outlook.pages(Range(component.address, 1)))
+
+
+def _root(outlook: Outlook) -> Expected:
+    lost = _lost_root(outlook)
+    if lost:
+        return Expected(Verdict.CORRUPT, lost)
+    text = f"{outlook.abi.name} understands {outlook.abi.root.compatible} and keeps its page"
+    return Expected(Verdict.RESTORED, text)
+
+
+def _memory_map(outlook: Outlook) -> Expected:
+    gained = outlook.gained
+    if gained:
+        size = share(gained.size, (outlook.reserved & outlook.ram).size)
+        text = f"{outlook.manner}: {size} that it reserves were preserved by nobody"
+        return Expected(Verdict.CORRUPT, text)
+    lost = _first((_lost_root(outlook), *_lost_regions(outlook), _lost_test(outlook)))
+    if lost:
+        return Expected(Verdict.CORRUPT, lost)
+    text = f"{outlook.abi.name} reserves all that has to stay as it is"
+    return Expected(Verdict.RESTORED, text)
+
+
+def _scratch(outlook: Outlook) -> Expected:
+    if outlook.handover.scratch is None:
+        return Expected(Verdict.ACCEPTED, "the producer's scratch areas are not known")
+    if not outlook.traits.kho:
+        return Expected(Verdict.ACCEPTED, "a consumer with KHO off does not show its scratch areas")
+    return Expected(Verdict.RESTORED, "the areas that are passed on are used again as they are")
+
+
+def _reserve_mem(outlook: Outlook) -> Expected:
+    value, wanted = outlook.handover.reserve_mem, outlook.abi.reserve_mem.compatible
+    if value is None:
+        return Expected(Verdict.ACCEPTED, _UNDECODED)
+    if str(value.version) != wanted:
+        return Expected(Verdict.REFUSED, f"{outlook.abi.name} wants {wanted}, not {value.version}")
+    lost = _first(_lost_regions(outlook))
+    if lost:
+        return Expected(Verdict.CORRUPT, f"the regions are revived, but {lost}")
+    return Expected(Verdict.RESTORED, "the regions are revived, and all their pages are reserved")
+
+
+def _kho_test(outlook: Outlook) -> Expected:
+    reader, component = outlook.test_reader, outlook.component("kho_test")
+    if component is None or component.value is None:
+        return Expected(Verdict.ACCEPTED, _UNDECODED)
+    if reader is None:
+        return _unread_test(outlook)
+    if not outlook.traits.kho:
+        return Expected(Verdict.DROPPED, "lib/test_kho.c does nothing and says nothing, KHO is off")
+    failure = _test_failure(outlook, reader, component)
+    if failure is None:
+        return Expected(Verdict.RESTORED, "lib/test_kho.c understands the list and gets each folio")
+    if reader.says_failure:
+        return Expected(Verdict.CORRUPT, f"{failure}, and lib/test_kho.c says that it failed")
+    return Expected(Verdict.DROPPED, f"{failure}, and lib/test_kho.c says nothing of it")
+
+
+def _unread_test(outlook: Outlook) -> Expected:
+    lost = _lost_test(outlook)
+    if lost:
+        return Expected(Verdict.CORRUPT, lost)
+    text = f"{outlook.abi.name} has no lib/test_kho.c: nobody reads it, and its memory is kept"
+    return Expected(Verdict.ACCEPTED, text)
+
+
+def _test_failure(outlook: Outlook, reader: KhoTestAbi, component: Component) -> str | None:
+    """Why lib/test_kho.c of the consumer does not get its folios, or None if it does.
+
+    The checksum is not held against the folios: a capture does not have their content.
+    """
+    test, name = outlook.handover.kho_test, outlook.abi.name
+    if str(component.version) != reader.compatible:
+        return f"{name} wants {reader.compatible}, not {component.version}"
+    if test and test.shape and test.shape.value != reader.list:
+        return f"{name} wants the list of folios {reader.list}, it is {test.shape.value}"
+    if test and test.area and test.area.order and not outlook.abi.huge_runs:
+        return f"{name} maps the first page of each run for all pages of the list"
+    return outlook.lost("kho_test", whole([component]))
+
+
+def _luo(outlook: Outlook) -> Expected:
+    state, component = outlook.handover.luo, outlook.component("luo")
+    if outlook.luo_reader is None:
+        if state and state.sessions == 0:
+            text = "no session was handed over, and the consumer does not read the empty state"
+            return Expected(Verdict.ABSENT, text)
+        return Expected(Verdict.DROPPED, f"nothing in {outlook.abi.name} reads it")
+    if state is None or component is None:
+        return Expected(Verdict.ACCEPTED, _UNDECODED)
+    lost = outlook.lost("luo", component.owned)
+    if lost:
+        return Expected(Verdict.CORRUPT, lost)
+    return Expected(Verdict.RESTORED, f"{outlook.abi.name} understands {state.version}")
+
+
+def _kinds(handover: Handover) -> dict[str, list[Component]]:
+    """Sessions, files by their kind, and FLBs: all that has a name of its own inside of LUO."""
+    kinds: dict[str, list[Component]] = {}
+    for component in handover.components:
+        if component.name == "luo":
+            for _, item in walk(component.children):
+                if item.label:
+                    kinds.setdefault(item.name, []).append(item)
+    return kinds
+
+
+def _inside_luo(outlook: Outlook, components: list[Component]) -> Expected:
+    """All of one kind; they are read when /dev/liveupdate is opened first, all or none."""
+    luo, reader, name = _luo(outlook), outlook.luo_reader, outlook.abi.name
+    if luo.verdict is not Verdict.RESTORED or reader is None:
+        return luo
+    if components[0].name == "flb":
+        return _flbs(outlook, reader)
+    foreign = _foreign(outlook.handover, reader)
+    if foreign:
+        text = f"{name} has no handler for {', '.join(foreign)}: it gives up all sessions"
+        return Expected(Verdict.REFUSED, text)
+    if any(isinstance(item.value, Memfd) and item.value.unknown_seals for item in components):
+        return Expected(Verdict.REFUSED, f"{name} does not know some of the seals")
+    lost = _first(outlook.lost(item.title, whole([item])) for item in components)
+    if lost:
+        return Expected(Verdict.CORRUPT, lost)
+    return Expected(Verdict.RESTORED, f"{name} understands each, and all their pages are reserved")
+
+
+def _flbs(outlook: Outlook, reader: LuoAbi) -> Expected:
+    if "flbs" not in reader.limits:
+        return Expected(Verdict.DROPPED, f"nothing in {outlook.abi.name} reads them")
+    return Expected(Verdict.ACCEPTED, "who uses one in the consumer decides what becomes of it")
+
+
+def _foreign(handover: Handover, reader: LuoAbi) -> list[str]:
+    """The kinds of file that no handler restores."""
+    files = (kind for name, kind in _kinds(handover).items() if name not in ("session", "flb"))
+    versions = {str(item.version) for kind in files for item in kind}
+    return sorted(versions - set(reader.handlers))
+
+
+def _metadata(outlook: Outlook) -> Expected:
+    value, wanted, name = outlook.handover.metadata, outlook.abi.metadata, outlook.abi.name
+    if value is None:
+        return Expected(Verdict.ACCEPTED, _UNDECODED)
+    if wanted is None or not outlook.traits.kho:
+        return Expected(Verdict.DROPPED, f"nothing in {name} reads it")
+    if value.version != wanted:
+        return Expected(Verdict.REFUSED, f"{name} wants version {wanted}, not {value.version}")
+    return Expected(Verdict.RESTORED, f"{name} understands version {wanted}")
+
+
+RULES: Mapping[str, Callable[[Outlook], Expected]] = {
+    "root": _root,
+    "memory map": _memory_map,
+    "scratch": _scratch,
+    "reserve_mem": _reserve_mem,
+    "kho_test": _kho_test,
+    "luo": _luo,
+    "kexec-metadata": _metadata,
+}
