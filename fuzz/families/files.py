@@ -1,0 +1,185 @@
+"""Sources of bytes: captures, ELF cores, raw dumps, and the files of a running machine."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fuzz import members, mutate, seeds
+from fuzz.family import Family
+from khoci.decode import live, plain, text
+from khoci.decode.live import Machine
+from khoci.format import capture
+from khoci.format.handover import decode
+from khoci.format.memory import Pages
+from khoci.format.ranges import Range, covers
+from khoci.source import debugfs, elfcore, kcore, opener
+from tests.source import dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from khoci.format.memory import Memory
+
+_MEMBERS = ("capture.json", "pages", "digests")
+_ARCHIVE = 3
+_FILES = (
+    *("kho/in/fdt", "kho/in/sub_fdts/LUO", "kho/out/fdt", "kho/out/finalize"),
+    *("kho/out/scratch_phys", "kho/out/scratch_len", "kho/out/sub_fdts/memblock"),
+    *("setup_data/0/type", "setup_data/0/data", "setup_data/1/type", "setup_data/1/data"),
+)
+_FAST = next((path for path in (Path("/dev/shm"),) if path.is_dir()), None)  # noqa: S108
+_IOMEM = b"00001000-0009ffff : System RAM\n00100000-001fffff : System RAM\n"
+
+
+def _capture(data: bytes) -> None:
+    """A zip as it is, or its members: a mutator does not get past the checksums of a zip."""
+    pieces = members.parse(data)
+    file = BytesIO(pieces[_ARCHIVE] if _ARCHIVE in pieces else _zip(pieces))
+    loaded = capture.load(file)
+    again = BytesIO()
+    capture.save(again, loaded)
+    kept = capture.load(BytesIO(again.getvalue()))
+    assert kept.pages.pages == loaded.pages.pages, "other pages after save and load"
+    assert (kept.fdt_addr, kept.scratch) == (loaded.fdt_addr, loaded.scratch)
+    assert kept.digests == loaded.digests, "other digests after save and load"
+    decode(loaded.pages, loaded.fdt_addr, scratch=loaded.scratch, page_shift=loaded.page_shift)
+    capture.compare(loaded, Pages((Range(0, 64 << 20),), {0: b"\x5a" * 4096}))
+
+
+def _zip(pieces: dict[int, bytes]) -> bytes:
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for number, name in enumerate(_MEMBERS):
+            if number in pieces:
+                archive.writestr(zipfile.ZipInfo(name), pieces[number])
+    return file.getvalue()
+
+
+def _captures() -> Iterator[bytes]:
+    for path in seeds.captures():
+        yield members.pack({_ARCHIVE: path.read_bytes()})
+        yield members.pack(_unzipped(path))
+        newest = BytesIO()
+        capture.save(newest, capture.load(path))
+        yield members.pack(_unzipped(newest))
+
+
+def _unzipped(file: Path | BytesIO) -> dict[int, bytes]:
+    with zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+        return {i: archive.read(name) for i, name in enumerate(_MEMBERS) if name in names}
+
+
+def _elf(data: bytes) -> None:
+    pieces = members.parse(data)
+    file = BytesIO(pieces.get(0, b""))
+    core = elfcore.read_core(file)
+    if core.live:
+        _look_at(kcore.open_kcore(file, core))
+        iomem = pieces.get(1, _IOMEM).decode("ascii", "replace")
+        _look_at(kcore.open_kcore(file, core, iomem))
+    else:
+        memory = elfcore.open_core(file, core)
+        assert memory.ram, "no RAM, and no error"
+        _look_at(memory)
+
+
+def _look_at(memory: Memory) -> None:
+    """RAM is sorted and apart, data is RAM, and both ends of each can be read."""
+    behind = -1
+    for extent in memory.ram:
+        assert extent.size > 0, "an empty extent"
+        assert extent.start > behind, "RAM is not sorted and apart"
+        behind = extent.end
+    for extent in memory.data():
+        assert covers(memory.ram, extent), "data outside RAM"
+        size = min(extent.size, 64)
+        assert len(memory.read(extent.start, size)) == size
+        assert len(memory.read(extent.end - size, size)) == size
+
+
+def _opener(data: bytes) -> None:
+    pieces = members.parse(data)
+    layout = pieces[1].decode("utf-8", "replace") if 1 in pieces else None
+    with tempfile.NamedTemporaryFile(dir=_FAST) as file:
+        file.write(pieces.get(0, b""))
+        file.flush()
+        with opener.open_source(Path(file.name), layout=layout) as source:
+            assert source.kind in {"capture", "elf", "kcore", "raw"}
+            if source.kind != "capture":
+                _look_at(source.memory)
+
+
+def _debugfs(data: bytes) -> None:
+    with tempfile.TemporaryDirectory(dir=_FAST) as folder:
+        root = Path(folder)
+        for number, content in members.parse(data).items():
+            if number < len(_FILES):
+                path = root / _FILES[number]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        debugfs.read_setup_data(root / "setup_data")
+        for side in debugfs.read_sides(root / "kho"):
+            assert side.scratch_array is None or len(side.scratch_array) == 16 * len(side.scratch)
+            _live(root, side.name)
+
+
+def _live(root: Path, side: str) -> None:
+    machine = Machine(root / "kho", root / "setup_data", root / "kcore", root / "release")
+    with live.opened(machine, side) as found:
+        text.render(found)
+        plain.plain(found)
+
+
+def _machines() -> Iterator[bytes]:
+    root = bytes(next(seeds.wholes()).memory.read(next(seeds.wholes()).fdt_addr, 4096))
+    contents = (
+        *(root, b"luo-v5\0\0" + bytes(24), root[:144], b"1\n", b"0x1000000\n0x2000000\n"),
+        *(b"0x1000000\n0x1000000\n", root, b"0x9\n", bytes(16), b"0xa\n", bytes(range(32))),
+    )
+    yield members.pack(dict(enumerate(contents)))
+
+
+def _cores() -> Iterator[bytes]:
+    memory = Pages((Range(0, 1 << 20), Range(4 << 30, 1 << 20)), {0x4000: b"\x55" * 4096})
+    notes = dumps.vmcoreinfo()
+    yield members.pack({0: dumps.elf(memory, notes)})
+    yield members.pack({0: dumps.elf(memory, notes, many=True)})
+    yield members.pack({0: dumps.elf(memory, notes, machine=dumps.ARM64)})
+    yield members.pack({0: _live(notes), 1: _IOMEM})
+
+
+def _live(notes: bytes) -> bytes:
+    """Image, vmalloc and direct map as ``/proc/kcore`` has them, all of the same few bytes."""
+    row, direct, offset = dumps.program_header, 0xFFFF_8880_0000_0000, 64 + 5 * 56
+    rows = (
+        row(dumps.NOTE, offset, 0, 0, len(notes)),
+        row(dumps.LOAD, offset, dumps.Kcore.TEXT, 0x10_0000, 64),
+        row(dumps.LOAD, offset, direct + dumps.Kcore.VMALLOC, dumps.NOWHERE, 64),
+        row(dumps.LOAD, offset, direct, 0, 64),
+        row(dumps.LOAD, offset, direct + 0x10_0000, 0x10_0000, 64),
+    )
+    return dumps.header(len(rows)) + b"".join(rows) + notes
+
+
+def _dumps() -> Iterator[bytes]:
+    yield members.pack({0: bytes(8192)})
+    yield members.pack({0: b"\x44" * 8192, 1: b"0x0-0x1000,0x100000000-0x100001000"})
+    yield members.pack({0: b"\x44" * 4096, 1: b"2G-2097156k"})
+    for head in (b"KDUMP   ", b"makedumpfile", b"\x1f\x8b\x08"):
+        yield members.pack({0: head.ljust(4096, b"\0")})
+    yield from _cores()
+    for path in seeds.captures():
+        yield members.pack({0: path.read_bytes()})
+
+
+FAMILIES = (
+    Family("capture", _capture, _captures, mutate.pieces),
+    Family("elf", _elf, _cores, mutate.pieces),
+    Family("opener", _opener, _dumps, mutate.pieces),
+    Family("debugfs", _debugfs, _machines, mutate.pieces),
+)
