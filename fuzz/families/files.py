@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from fuzz import members, mutate, seeds
 from fuzz.family import Family
 from khoci.decode import live, plain, text
-from khoci.decode.live import Machine
 from khoci.format import capture
 from khoci.format.handover import decode
 from khoci.format.memory import Pages
@@ -27,9 +26,23 @@ if TYPE_CHECKING:
 _MEMBERS = ("capture.json", "pages", "digests")
 _ARCHIVE = 3
 _FILES = (
-    *("kho/in/fdt", "kho/in/sub_fdts/LUO", "kho/out/fdt", "kho/out/finalize"),
-    *("kho/out/scratch_phys", "kho/out/scratch_len", "kho/out/sub_fdts/memblock"),
-    *("setup_data/0/type", "setup_data/0/data", "setup_data/1/type", "setup_data/1/data"),
+    *(
+        "sys/kernel/debug/kho/in/fdt",
+        "sys/kernel/debug/kho/in/sub_fdts/LUO",
+        "sys/kernel/debug/kho/out/fdt",
+        "sys/kernel/debug/kho/out/finalize",
+    ),
+    *(
+        "sys/kernel/debug/kho/out/scratch_phys",
+        "sys/kernel/debug/kho/out/scratch_len",
+        "sys/kernel/debug/kho/out/sub_fdts/memblock",
+    ),
+    *(
+        "sys/kernel/boot_params/setup_data/0/type",
+        "sys/kernel/boot_params/setup_data/0/data",
+        "sys/kernel/boot_params/setup_data/1/type",
+        "sys/kernel/boot_params/setup_data/1/data",
+    ),
 )
 _FAST = next((path for path in (Path("/dev/shm"),) if path.is_dir()), None)  # noqa: S108
 _IOMEM = b"00001000-0009ffff : System RAM\n00100000-001fffff : System RAM\n"
@@ -122,16 +135,16 @@ def _debugfs(data: bytes) -> None:
                 path = root / _FILES[number]
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
-        debugfs.read_setup_data(root / "setup_data")
-        for side in debugfs.read_sides(root / "kho"):
+        debugfs.read_setup_data(root / "sys/kernel/boot_params/setup_data")
+        for side in debugfs.read_sides(root / "sys/kernel/debug/kho"):
             assert side.scratch_array is None or len(side.scratch_array) == 16 * len(side.scratch)
-            _live(root, side.name)
+        _show(root)
 
 
-def _live(root: Path, side: str) -> None:
-    machine = Machine(root / "kho", root / "setup_data", root / "kcore", root / "release")
-    with live.opened(machine, side) as found:
-        text.render(found)
+def _show(root: Path) -> None:
+    """What ``khoci decode --live`` makes of the files."""
+    text.render(live.incoming(root))
+    with live.outgoing(root=root) as found:
         plain.plain(found)
 
 

@@ -21,8 +21,9 @@ def violations(results: Sequence[CellResult], policy: Policy) -> list[str]:
         where = f"{result.producer} -> {result.consumer} {result.scenario}"
         if result.verdict is Verdict.ABSENT:
             continue
-        if known and result.verdict is not known.verdict:
-            lines.append(f"{where}: {known.verdict} was known, it is {result.verdict} now")
+        if known and result.verdict not in (known.verdict, *known.also):
+            words = " or ".join((known.verdict, *known.also))
+            lines.append(f"{where}: {words} was known, it is {result.verdict} now")
         elif not known and result.verdict in policy.never:
             lines.append(f"{where}: {result.verdict} must never happen")
     return lines

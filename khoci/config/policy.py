@@ -13,7 +13,8 @@ from khoci.verdicts import Verdict
 class Known:
     """A break that is known: it is not held against a run, for this reason.
 
-    ``producers``, ``consumers`` and ``scenarios`` name kernels or series, and scenarios.
+    ``producers``, ``consumers`` and ``scenarios`` name kernels or series, and scenarios. Where
+    chance decides, the verdict may be one of ``also`` instead.
     """
 
     producers: tuple[str, ...]
@@ -21,6 +22,7 @@ class Known:
     scenarios: tuple[str, ...]
     verdict: Verdict
     reason: str
+    also: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,14 @@ def load_policy(path: Path) -> Policy:
 
 
 def _known(table: Table) -> Known:
-    table.only("producers", "consumers", "scenarios", "verdict", "reason")
+    table.only("producers", "consumers", "scenarios", "verdict", "also", "reason")
     return Known(
         producers=_list(table, "producers"),
         consumers=_list(table, "consumers"),
         scenarios=_list(table, "scenarios"),
         verdict=_verdict(table, table.need("verdict", table.string("verdict"))),
         reason=table.need("reason", table.string("reason")),
+        also=tuple(_verdict(table, word) for word in table.strings("also")),
     )
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from khoci.compat.policy import reasons, violations
@@ -70,3 +72,11 @@ def test_names_of_kernels_and_series(name: str) -> None:
 def test_a_cell_that_cannot_be_done_says_nothing_of_a_known_break() -> None:
     policy = Policy((*NEVER, Verdict.ABSENT), (KNOWN,))
     assert violations([cell(Verdict.ABSENT)], policy) == []
+
+
+def test_where_chance_decides_either_is_known() -> None:
+    known = replace(KNOWN, also=(Verdict.RESET,))
+    assert violations([cell(KNOWN.verdict)], Policy(NEVER, (known,))) == []
+    assert violations([cell(Verdict.RESET)], Policy(NEVER, (known,))) == []
+    (line,) = violations([cell(Verdict.HANG)], Policy(NEVER, (known,)))
+    assert line.endswith("panic or reset was known, it is hang now")

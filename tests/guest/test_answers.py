@@ -113,6 +113,14 @@ def test_read_says_when_there_is_more(
     assert (answer["text"], answer["truncated"]) == (text, truncated)
 
 
+def test_read_begins_where_it_is_told(sanitized_agent: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("abcd")
+    answer = ask(sanitized_agent, "read", path=str(tmp_path / "file"), offset=2, max=1)
+    assert (answer["text"], answer["truncated"]) == ("c", True)
+    assert ask(sanitized_agent, "read", path=str(tmp_path / "file"), offset=9)["text"] == ""
+    assert ask(sanitized_agent, "read", path=str(tmp_path / "file"), offset=-1)["errno"] == 22
+
+
 @pytest.mark.parametrize("content", [b"\n" * (1 << 16), b"\xff" * (1 << 16)])
 def test_the_largest_read_fits(sanitized_agent: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)

@@ -67,6 +67,7 @@ class Handover(Generic[T]):
         look: is called at the jump; None to pass by.
         check: asks the consumer's agent, with what ``prepare`` returned; None for no consumer.
         guest: the machine's shape.
+        scenario: what is on the command line of both sides.
     """
 
     producer: Artifact
@@ -75,6 +76,7 @@ class Handover(Generic[T]):
     look: Callable[[Standing[T]], object] | None = None
     check: Callable[[Agent, T], Awaitable[None]] | None = None
     guest: GuestConfig = SMALL
+    scenario: Scenario = ALONE
 
 
 def cached_kernel(name: str) -> Artifact:
@@ -114,7 +116,9 @@ async def _bring_to_jump(handover: Handover[T], guest: Guest) -> Standing[T]:
     await agent.hello()
     scratch = await read_scratch(agent)
     prepared = await handover.prepare(agent)
-    await load_consumer(agent, kernel_cmdline(handover.guest, ALONE, handover.consumer.cmdline))
+    await load_consumer(
+        agent, kernel_cmdline(handover.guest, handover.scenario, handover.consumer.cmdline)
+    )
     await log_completed(agent, guest, "jump")
     await jump(agent)
     await guest.wait_for_break()
@@ -146,7 +150,7 @@ def _machine(handover: Handover[T]) -> Machine:
     return Machine(
         kernel=handover.producer.image,
         initrd=producer_initramfs(agent, handover.consumer.image, inner, cache),
-        cmdline=kernel_cmdline(handover.guest, ALONE, handover.producer.cmdline),
+        cmdline=kernel_cmdline(handover.guest, handover.scenario, handover.producer.cmdline),
         memory=handover.guest.memory,
         cpus=handover.guest.cpus,
         accelerator=TCG,

@@ -50,7 +50,9 @@ def test_a_kernel_reserves_what_it_reads_in_a_map_of_the_other_layout(
     assert pointer
     reading = read_as(kept.pages, pointer, Reader.A, Place("map", pointer), int_sizes=True)
     assert sorted(reserved(log)) == extents(reading.blocks)
-    assert 0 < len(reading.blocks) < len(handover.map.blocks)
+    lost = len(handover.map.blocks) - len(reading.blocks)
+    assert lost > 0 if scenario == "reserve-mem" else lost >= 0  # chance places the test's folios
+    assert len(reading.blocks) > 0
 
 
 def run(folder: Path, producer: str, consumer: str, scenario: str) -> str:

@@ -33,21 +33,24 @@ static void close_keeping_errno(int fd)
 	errno = saved;
 }
 
-ssize_t file_read(const char *path, char *data, size_t size)
+ssize_t file_read(const char *path, off_t offset, char *data, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	ssize_t len;
 
 	if (fd < 0)
 		return -1;
-	len = read_fully(fd, data, size);
+	if (offset && lseek(fd, offset, SEEK_SET) < 0)
+		len = -1;
+	else
+		len = read_fully(fd, data, size);
 	close_keeping_errno(fd);
 	return len;
 }
 
 void file_text(const char *path, char *text, size_t size)
 {
-	ssize_t len = file_read(path, text, size - 1);
+	ssize_t len = file_read(path, 0, text, size - 1);
 
 	if (len > 0 && text[len - 1] == '\n')
 		len--;

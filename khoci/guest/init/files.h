@@ -10,8 +10,8 @@
 
 #define KHO_FOLDER	"/sys/kernel/debug/kho"
 
-/* Up to size bytes of a file; never blocks. -1 with errno if it fails. */
-ssize_t file_read(const char *path, char *data, size_t size);
+/* Up to size bytes of a file from offset; never blocks. -1 with errno if it fails. */
+ssize_t file_read(const char *path, off_t offset, char *data, size_t size);
 
 /* The text of a file without its last newline; empty if it cannot be read. */
 void file_text(const char *path, char *text, size_t size);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,13 +24,15 @@ bool run_read(struct agent *agent, const struct json_object *arguments)
 	const char *path = need_text(agent, arguments, "path");
 	const long long *max = json_int(arguments, "max");
 	ssize_t limit = max ? *max : READ_MAX;
+	long long offset = 0;
 	ssize_t len;
 
-	if (!path)
+	if (!path ||
+	    !number_between(agent, arguments, "offset", 0, LLONG_MAX, &offset))
 		return false;
 	if (limit < 0 || limit > READ_MAX)
 		return failed(agent, EINVAL, "max is not 0 to %d", READ_MAX);
-	len = file_read(path, bytes, limit + 1);
+	len = file_read(path, offset, bytes, limit + 1);
 	if (len < 0)
 		return failed(agent, errno, "read %s", path);
 	json_put_bool(&agent->answer, "truncated", len > limit);

@@ -1,0 +1,102 @@
+"""``khoci decode`` and ``khoci diff-decode`` as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from khoci.decode.plain import SCHEMA
+
+CAPTURES = Path(__file__).parents[1] / "format" / "captures"
+NEW = CAPTURES / "v6.18.15-reserve-mem.khocap"
+LUO = CAPTURES / "v7.3.4-luo.khocap"
+
+
+def khoci(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "khoci", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+
+
+def test_a_capture_as_text() -> None:
+    done = khoci("decode", NEW)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "memory map at 0x2be000: layout B, 6 blocks" in done.stdout
+    assert done.stdout.endswith("no problems\n")
+
+
+def test_json_to_a_file(tmp_path: Path) -> None:
+    target = tmp_path / "out.json"
+    done = khoci("decode", LUO, "--format", "json", "--component", "luo", "-o", target)
+    assert (done.returncode, done.stdout) == (0, "")
+    document = json.loads(target.read_text())
+    assert [item["name"] for item in document["components"]] == ["luo"]
+    assert document["components"][0]["facts"]["sessions"] == 67
+
+
+def test_the_schema_is_published() -> None:
+    done = khoci("decode", "--schema")
+    assert json.loads(done.stdout)["properties"]["schema"] == {"const": SCHEMA}
+
+
+def test_checks_that_hold_and_checks_that_fail(tmp_path: Path) -> None:
+    good = khoci("decode", "--check", LUO)
+    assert good.returncode == 0
+    assert good.stdout.count("ok: ") == 7
+    bad = khoci("decode", "--check", CAPTURES / "v7.3.4-kho-test.khocap")
+    assert bad.returncode == 1
+    assert "FAILED: everything is decoded" in bad.stdout
+
+
+def test_as_another_consumer() -> None:
+    done = khoci("decode", "--as", "6.17", NEW)
+    assert done.returncode == 0
+    assert "lost: 64.0 KiB of reserve_mem[khoci-small]" in done.stdout
+    assert "refuses the handover" in khoci("decode", "--as", "7.3", NEW).stdout
+    plain = json.loads(khoci("decode", "--as", "6.17", "--format", "json", NEW).stdout)
+    assert plain["lost"][0]["owner"] == "reserve_mem[khoci-small]"
+
+
+def test_the_difference_of_two_readings() -> None:
+    done = khoci("diff-decode", NEW, "6.18", "6.17")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[0] == "from v6.18.15 to v6.17.13"
+    same = khoci("diff-decode", NEW, "6.18", "7.0")
+    assert (same.returncode, same.stdout) == (
+        0,
+        "v6.18.15 and v7.0.13 reserve the same memory\n",
+    )
+    plain = json.loads(khoci("diff-decode", NEW, "6.18", "6.17", "--format", "json").stdout)
+    assert [item["size"] for item in plain["lost"]] == [65536]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ((), 2, "name a FILE, or say --live"),
+        ((NEW, "--live"), 2, "name a FILE, or say --live"),
+        ((NEW, "--component", "reserv_mem"), 2, "no component is called 'reserv_mem'"),
+        ((NEW, "--as", "5.10"), 2, "nothing says what '5.10' accepts"),
+        ((NEW, "--root", "0x1000"), 2, "0x1000"),
+        ((NEW, "--root", "here"), 2, "no address"),
+        ((NEW, "--scratch", "xy"), 2, "hex digits"),
+        (("nowhere.khocap",), 2, "nowhere.khocap"),
+        (("/proc/self/exe",), 2, "is no"),
+        ((NEW, "--as", "6.17", "--format", "dot"), 2, "text or json"),
+    ],
+)
+def test_wrong_use_is_one_line(arguments: tuple[str | Path, ...], status: int, words: str) -> None:
+    done = khoci("decode", *arguments)
+    assert done.returncode == status
+    assert len(done.stderr.splitlines()) == 1
+    assert words in done.stderr
+    assert done.stdout == ""
