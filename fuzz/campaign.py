@@ -112,6 +112,7 @@ def _command(name: str, seconds: int, seed: int, folders: list[Path]) -> list[st
         f"-artifact_prefix={CRASHES}/{name}-",
         "-len_control=0",
         "-timeout=60",
+        "-report_slow_units=60",  # by the clock, of which a busy machine has little: see oracle
         "-rss_limit_mb=2048",
         "-print_final_stats=1",
     )
