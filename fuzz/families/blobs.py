@@ -112,7 +112,8 @@ def _handoff(data: bytes) -> None:
     guest = Guest.parse(data)
     memory = guest.memory()
     found = locate.candidates(memory)
-    assert len({item.fdt_addr for item in found}) <= len(guest.pages), "more roots than pages"
+    pages = len(guest.pages) << (guest.page_shift - 12)
+    assert len({item.fdt_addr for item in found}) <= pages, "more roots than pages"
     for item in found:
         assert handoff.is_root(memory, item.fdt_addr), "no root, and found"
         assert item.found, "found, and nobody knows how"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,9 @@ from khoci.guest.build import build_agent
 from khoci.guest.initramfs import consumer_initramfs, producer_initramfs
 from khoci.guest.session import Agent, jump, load_consumer
 from khoci.kernel.cache import Artifact
-from khoci.kernel.store import is_cached, obtain
+from khoci.kernel.store import obtain
 from khoci.paths import cache_dir, data_dir
-from khoci.progress import NoProgress
+from khoci.progress import LineProgress
 from khoci.scenario.base import Scenario
 from khoci.vm.guest import Guest, start_guest
 from khoci.vm.machine import TCG, Machine
@@ -79,12 +80,10 @@ class Handover(Generic[T]):
     scenario: Scenario = ALONE
 
 
-def cached_kernel(name: str) -> Artifact:
-    """A kernel of ``matrix/kernels.toml`` that is built already."""
+def built(name: str) -> Artifact:
+    """A kernel of ``matrix/kernels.toml``, built if the cache has it not."""
     spec = load_kernels(data_dir("matrix") / "kernels.toml").select(name)
-    if not is_cached(spec):
-        raise HarnessError(f"{name}: is not built, run 'khoci kernel build {name}'")
-    return obtain(spec, NoProgress())
+    return obtain(spec, LineProgress(sys.__stderr__))
 
 
 def run(handover: Handover[T], folder: Path) -> str:

@@ -19,7 +19,7 @@ from khoci.format.ranges import Range
 from khoci.guest.memfd import Memfd, Seal, check, descriptors, make
 from khoci.guest.session import Agent, AgentError
 from khoci.vm.ram import GuestRam
-from tests.vm.handovers import Handover, Standing, cached_kernel, run
+from tests.vm.handovers import Handover, Standing, built, run
 
 DEVICE = "/dev/liveupdate"
 PAGE, MIB = 4096, 1 << 20
@@ -178,7 +178,7 @@ def _keep(folder: Path, release: str, standing: Standing[list[Sessions]]) -> Non
 def main(folder: Path, names: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        kernel = cached_kernel(name)
+        kernel = built(name)
         keep = partial(_keep, folder, kernel.release)
         run(Handover(kernel, kernel, preserve, keep), folder)
 

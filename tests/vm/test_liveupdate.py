@@ -12,12 +12,13 @@ from khoci.guest.memfd import NOEXEC_SEAL, Memfd, Seal, check, descriptors, make
 from khoci.guest.protocol import Argument
 from khoci.guest.session import Agent, AgentError
 from tests.vm import luo
-from tests.vm.handovers import Handover, cached_kernel, run
+from tests.vm.handovers import Handover, built, run
 from tests.vm.luo import Files, Sessions, open_device
 
-pytestmark = [pytest.mark.vm]
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(3000)]
 
-KERNELS = ["6.19", "7.0", "7.1", "7.2", "7.3"]
+OTHERS = [pytest.param(name, marks=pytest.mark.releases) for name in ("6.19", "7.1", "7.2")]
+KERNELS = ["7.0", "7.3", *OTHERS]
 Arguments = dict[str, Argument]
 DIRTY = Memfd(1 << 20, seed=40)
 SEALS = Memfd(4096, seed=41, seals=~Seal(0))
@@ -26,7 +27,7 @@ NOEXEC = Memfd(4096, seed=42, flags=NOEXEC_SEAL)
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_everything_is_restored(tmp_path: Path, name: str) -> None:
-    kernel = cached_kernel(name)
+    kernel = built(name)
     log = run(Handover(kernel, kernel, luo.preserve, check=luo.verify), tmp_path)
     assert log.count("finish was triggered") == (0 if name == "6.19" else 3)
 
@@ -52,7 +53,7 @@ def test_what_is_written_after_preserving_is_handed_over(tmp_path: Path, name: s
         )
         assert found.wrong > DIRTY.size * 0.99
 
-    kernel = cached_kernel(name)
+    kernel = built(name)
     run(Handover(kernel, kernel, prepare, check=look), tmp_path)
 
 
@@ -66,7 +67,7 @@ def test_seals_are_handed_over_since_7_1(tmp_path: Path, name: str, kept: int) -
         [found] = await check(agent, SEALS, await retrieved(agent, "vm"))
         assert (found.differences(SEALS), found.seals) == ((), kept)
 
-    kernel = cached_kernel(name)
+    kernel = built(name)
     run(Handover(kernel, kernel, prepare, check=look), tmp_path)
 
 
@@ -89,7 +90,7 @@ def test_a_file_that_is_not_executable_comes_back_executable_and_sealed_against_
         assert (found.mode, found.seals) == (0o777, ~Seal(0) & ~Seal.SEAL)
         assert await refusal(agent, "fill", fds=fds, size=1, seed=0) == errno.EPERM
 
-    kernel = cached_kernel("7.3")
+    kernel = built("7.3")
     run(Handover(kernel, kernel, prepare, check=look), tmp_path)
 
 
@@ -116,7 +117,7 @@ def test_what_the_kernel_refuses_is_told_by_its_error(tmp_path: Path) -> None:
     async def look(agent: Agent, _: None) -> None:
         await retrieved(agent, "taken")
 
-    kernel = cached_kernel("7.3")
+    kernel = built("7.3")
     run(Handover(kernel, kernel, prepare, check=look), tmp_path)
 
 
@@ -124,7 +125,7 @@ def test_there_is_no_device_where_live_update_is_off(tmp_path: Path) -> None:
     async def prepare(agent: Agent) -> None:
         assert await refusal(agent, "open", path=luo.DEVICE) == errno.ENOENT
 
-    kernel = replace(cached_kernel("7.3"), cmdline="liveupdate=off")
+    kernel = replace(built("7.3"), cmdline="liveupdate=off")
     run(Handover(kernel, kernel, prepare), tmp_path)
 
 
@@ -137,11 +138,11 @@ def test_thousands_of_sessions_and_hundreds_of_files(tmp_path: Path) -> None:
     async def prepare(agent: Agent) -> list[Sessions]:
         return await luo.preserve(agent, tuple(many))
 
-    kernel = cached_kernel("7.3")
+    kernel = built("7.3")
     run(Handover(kernel, kernel, prepare, check=luo.verify), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["6.19", "7.1"])
+@pytest.mark.parametrize("name", ["7.0", *OTHERS[:2]])
 def test_there_were_limits_before_7_2(tmp_path: Path, name: str) -> None:
     """LUO_SESSION_MAX and LUO_FILE_MAX of kernel/liveupdate."""
 
@@ -155,7 +156,7 @@ def test_there_were_limits_before_7_2(tmp_path: Path, name: str) -> None:
         full: Arguments = {"session": fds[0], "token": 128, "fds": files[128:]}
         assert await refusal(agent, "preserve", **full) == errno.ENOSPC
 
-    kernel = cached_kernel(name)
+    kernel = built(name)
     run(Handover(kernel, kernel, prepare), tmp_path)
 
 
