@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from types import FrameType
 
 import click
 
@@ -13,8 +14,13 @@ from khoci.errors import EXIT_HARNESS, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, Kh
 
 def main() -> None:
     """Run khoci and exit."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _as_interrupt)
     sys.exit(_exit_code())
+
+
+def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Treat the signal as ^C: asyncio, where it runs, then ends its task and not any callback."""
+    signal.raise_signal(signal.SIGINT)
 
 
 def _exit_code() -> int:

@@ -57,7 +57,7 @@ def test_an_old_consumer_loses_what_it_does_not_read(default_run: Run) -> None:
     assert reserved["verdict"] == "corrupt"
     assert "Revived memory reservation 'khoci-small'" in evidence(reserved, "reserve_mem")
     assert "16 of 16 pages are free memory" in evidence(reserved, "reserve_mem")
-    assert tested["details"]["handover"]["layout"] == "B"
+    assert tested["details"]["handover"]["layout"] in ("B", "B (not certain)")  # by chance A too
 
 
 def test_both_logs_are_whole_and_belong_to_their_side(default_run: Run) -> None:
