@@ -148,9 +148,9 @@ def decode_command(
             _write(_as(found, release, form), output)
             return
         _known(found, only)
-        _write(_shown(found, only, form, with_blocks=with_blocks, checked=checked), output)
-        wrong = checked and check.failed(check.checks(found.handover))
-        context.exit(EXIT_DISAGREE if wrong else EXIT_OK)
+        results = check.checks(found.handover) if checked else ()
+        _write(_shown(found, only, form, results, with_blocks=with_blocks), output)
+        context.exit(EXIT_DISAGREE if check.failed(results) else EXIT_OK)
 
 
 @click.command(name="diff-decode", epilog=_DIFF_EXAMPLE)
@@ -213,15 +213,21 @@ def _joined(lines: list[str]) -> str:
 
 
 def _shown(
-    found: Found, only: tuple[str, ...], form: str, *, with_blocks: bool, checked: bool
+    found: Found,
+    only: tuple[str, ...],
+    form: str,
+    results: tuple[check.Check, ...],
+    *,
+    with_blocks: bool,
 ) -> str:
+    """The handover in the form that is asked for, with the checks if there were any."""
     if form == "json":
         return plain.dumps(plain.plain(found, only, with_blocks=with_blocks))
     if form == "dot":
         return dot.render(found, only)
     tree = text.render(found, only, with_blocks=with_blocks)
-    if checked:
-        return tree + _joined(check.lines(check.checks(found.handover)))
+    if results:
+        return tree + _joined(check.lines(results))
     return tree + text.problems(found.handover)
 
 

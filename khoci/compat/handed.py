@@ -16,7 +16,9 @@ from khoci.format.ranges import Range
 from khoci.format.reading import Reader, read_as
 from khoci.format.root import MEMORY_MAP
 
-_FIRST = ("root", "memory map", "scratch")
+FIRST = ("root", "memory map", "scratch")
+"""What every handover has, whatever was preserved, by the names of the report."""
+
 _MOST_MISREAD = 64
 
 
@@ -26,7 +28,7 @@ def summary(handover: Handover) -> Handed:
     return Handed(
         version=str(handover.version),
         layout=_layout(handover),
-        components=(*_FIRST, *(component.name for component in handover.components)),
+        components=(*FIRST, *(component.name for component in handover.components)),
         blocks=len(handover.map.blocks),
         size=handover.map.blocks.size,
         scratch=tuple((area.start, area.size) for area in handover.scratch)

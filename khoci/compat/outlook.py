@@ -105,10 +105,10 @@ class Outlook:
         return f"{self.manner}: {share(lost.size, owned.size)} of {what} are free memory"
 
 
-def look(memory: Memory, handover: Handover, abi: Abi, traits: ConsumerTraits) -> Outlook:
-    """Read the map of ``handover`` as the consumer does; the arguments are those of `predict`."""
+def read(memory: Memory, handover: Handover, abi: Abi) -> Reading:
+    """The memory map of ``handover`` as the release ``abi`` reads it, bug for bug."""
     pointer = handover.root.memory_map or 0
-    reading = read_as(
+    return read_as(
         memory,
         pointer,
         Reader(abi.memory_map.layout),
@@ -116,6 +116,11 @@ def look(memory: Memory, handover: Handover, abi: Abi, traits: ConsumerTraits) -
         handover.page_shift,
         int_sizes=abi.memory_map.int_sizes,
     )
+
+
+def look(memory: Memory, handover: Handover, abi: Abi, traits: ConsumerTraits) -> Outlook:
+    """Read the map of ``handover`` as the consumer does; the arguments are those of `predict`."""
+    reading = read(memory, handover, abi)
     ram = Extents.of(memory.ram)
     return Outlook(handover, abi, traits, ram, reading, reading.blocks.extents)
 

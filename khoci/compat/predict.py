@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from khoci.compat.handed import FIRST
 from khoci.compat.outlook import ConsumerTraits, Outlook, look, share
 from khoci.config.abi import Abi, KhoTestAbi, LuoAbi
 from khoci.format.components import Component, walk, whole
@@ -21,9 +22,6 @@ from khoci.results import Expected
 from khoci.verdicts import Verdict, worst
 
 Prediction = dict[str, Expected]
-
-FIRST = ("root", "memory map", "scratch")
-"""What every handover has, whatever was preserved."""
 
 _UNDECODED = "khoci could not decode it"
 _NOT_FOUND = {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-
+from khoci.format.scratch import pack
 from khoci.guest.session import Agent, AgentError
 
 _FOLDER = "/sys/kernel/debug/kho/out"
@@ -33,4 +32,4 @@ def parse_scratch(starts: str, sizes: str) -> Areas:
 
 def scratch_array(areas: Areas | None) -> bytes | None:
     """The array as the kernel has it in memory."""
-    return b"".join(struct.pack("<QQ", *area) for area in areas) if areas else None
+    return pack(areas) if areas else None

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from khoci.format import scratch as scratches
 from khoci.format import subtrees
 from khoci.format.checks import Problem
 from khoci.format.decoding import Decoding
-from khoci.format.errors import DecodeError, Place
+from khoci.format.errors import Place
 from khoci.format.extents import Extents
-from khoci.format.handover import Handover
+from khoci.format.handover import Handover, scratch_areas
 from khoci.format.memory import Pages
 from khoci.format.memorymap import MemoryMap
 from khoci.format.ranges import Range, covers, merge
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from khoci.format.components import Component
-    from khoci.format.scratch import ScratchArea
 
 NO_ROOT = Root(Version("not known", None), None, (), truncated=True)
 """Stands for a root FDT that nobody shows."""
@@ -62,7 +60,7 @@ def decode_blobs(
     components = tuple(
         _without_place(subtrees.decode(item, decoding, place / item.name)) for item in listed
     )
-    areas, wrong = _scratch(scratch, ram)
+    areas, wrong = scratch_areas(scratch, ram)
     problems = (*wrong, *(_elsewhere(item) for item in decoding.problems()))
     return Handover(fdt_addr, root, MemoryMap(), areas, components, problems, page_shift), memory
 
@@ -101,17 +99,6 @@ def _write(content: dict[int, bytearray], address: int, blob: bytes, page_size: 
         page = content.setdefault(address - offset, bytearray(page_size))
         page[offset : offset + len(part)] = part
         address += len(part)
-
-
-def _scratch(
-    raw: bytes | None, ram: Sequence[Range]
-) -> tuple[tuple[ScratchArea, ...] | None, tuple[Problem, ...]]:
-    if raw is None:
-        return None, ()
-    try:
-        return scratches.parse(raw, ram, Place("scratch")), ()
-    except DecodeError as error:
-        return None, (Problem.of(error),)
 
 
 def _without_place(item: Component) -> Component:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from khoci.compat import outlook
 from khoci.decode.plain import heading
 from khoci.decode.words import human, plural, printable
 from khoci.format.components import union
-from khoci.format.errors import Place
 from khoci.format.extents import Extents
 from khoci.format.handover import owned
 from khoci.format.ownership import ORPHAN, shares
-from khoci.format.reading import Reader, Reading, read_as
-from khoci.format.root import MEMORY_MAP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from khoci.config.abi import Abi
     from khoci.decode.found import Found
+    from khoci.format.reading import Reading
 
 _STEP = "  "
 NOBODY = "memory that nobody preserved"
@@ -33,11 +32,13 @@ class AsConsumer:
         name: of the consumer.
         refused: why it does not read the map at all, empty if it does.
         reading: None if it is refused.
+        reserved: the memory that it keeps, none if it is refused.
     """
 
     name: str
-    refused: str
-    reading: Reading | None
+    refused: str = ""
+    reading: Reading | None = None
+    reserved: Extents = field(default_factory=lambda: Extents.of(()))
 
 
 @dataclass(frozen=True)
@@ -55,24 +56,16 @@ def read(found: Found, abi: Abi) -> AsConsumer:
     root = found.handover.root
     if str(root.version) != abi.root.compatible:
         text = f"understands {abi.root.compatible}, not {root.version}"
-        return AsConsumer(abi.name, text, None)
-    pointer = root.memory_map or 0
-    if not pointer and abi.memory_map.pointer_0_refused:
-        return AsConsumer(abi.name, "refuses a memory map at address 0", None)
-    reading = read_as(
-        found.memory,
-        pointer,
-        Reader(abi.memory_map.layout),
-        Place(f"root/{MEMORY_MAP}", pointer),
-        found.handover.page_shift,
-        int_sizes=abi.memory_map.int_sizes,
-    )
-    return AsConsumer(abi.name, "", reading)
+        return AsConsumer(abi.name, text)
+    if not root.memory_map and abi.memory_map.pointer_0_refused:
+        return AsConsumer(abi.name, "refuses a memory map at address 0")
+    reading = outlook.read(found.memory, found.handover, abi)
+    return AsConsumer(abi.name, reading=reading, reserved=reading.blocks.extents)
 
 
 def change(found: Found, first: AsConsumer, second: AsConsumer) -> Change:
     """The memory that only one of the two reserves; who refuses reserves nothing."""
-    before, after = _reserved(first), _reserved(second)
+    before, after = first.reserved, second.reserved
     return Change(
         first.name,
         second.name,
@@ -84,7 +77,7 @@ def change(found: Found, first: AsConsumer, second: AsConsumer) -> Change:
 def missing(found: Found, reader: AsConsumer) -> dict[str, Extents]:
     """What the reader does not reserve of the memory that components need, by owner."""
     needed = found.handover.map.blocks.extents
-    return _by_owner(found, needed - _reserved(reader))
+    return _by_owner(found, needed - reader.reserved)
 
 
 def lines(found: Found, reader: AsConsumer) -> list[str]:
@@ -92,7 +85,7 @@ def lines(found: Found, reader: AsConsumer) -> list[str]:
     if reader.reading is None:
         return [f"{reader.name} refuses the handover: {printable(reader.refused)}"]
     reading = reader.reading
-    blocks = f"{plural(len(reading.blocks), 'block')}, {human(reading.blocks.extents.size)}"
+    blocks = f"{plural(len(reading.blocks), 'block')}, {human(reader.reserved.size)}"
     text = [f"{reader.name} reserves {blocks}"]
     if reading.error:
         text.append(f"{_STEP}khoci cannot follow it further: {reading.error}")
@@ -100,7 +93,7 @@ def lines(found: Found, reader: AsConsumer) -> list[str]:
     if len(reading.outside):
         text.append(f"{_STEP}{plural(len(reading.outside), 'block')} of memory that is not there")
     text += _owned_lines("lost", missing(found, reader))
-    gained = _by_owner(found, _reserved(reader) - found.handover.map.blocks.extents)
+    gained = _by_owner(found, reader.reserved - found.handover.map.blocks.extents)
     return [*text, *_owned_lines("reserved though nobody preserved it", gained)]
 
 
@@ -123,7 +116,7 @@ def plain_reading(found: Found, reader: AsConsumer) -> dict[str, Any]:
         "consumer": reader.name,
         "refused": reader.refused or None,
         "blocks": len(reading.blocks) if reading else 0,
-        "size": _reserved(reader).size,
+        "size": reader.reserved.size,
         "outside": len(reading.outside) if reading else 0,
         "notes": list(reading.notes) if reading else [],
         "error": reading.error if reading else None,
@@ -140,10 +133,6 @@ def plain_change(found: Change) -> dict[str, Any]:
         "lost": _plain(found.lost),
         "gained": _plain(found.gained),
     }
-
-
-def _reserved(reader: AsConsumer) -> Extents:
-    return reader.reading.blocks.extents if reader.reading else Extents.of(())
 
 
 def _by_owner(found: Found, memory: Extents) -> dict[str, Extents]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from khoci.compat.handed import FIRST
 from khoci.decode import blocks, check, facts
 from khoci.decode.words import human, plural, printable
 from khoci.format.components import Component, union, walk, whole
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from khoci.format.blocks import Blocks
     from khoci.format.extents import Extents
     from khoci.format.handover import Handover
-
-FIRST = ("root", "memory map", "scratch")
-"""What every handover has besides its components, by the names of the report."""
 
 _STEP = "  "
 

@@ -26,7 +26,7 @@ from khoci.format.ranges import Range
 from khoci.format.root import MEMORY_MAP, Root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from khoci.format.components import Component
     from khoci.format.scratch import ScratchArea
@@ -135,7 +135,8 @@ def decode_root(
 ) -> Handover:
     """Decode what ``root`` points to, wherever it was read from; see `decode`."""
     place, problems = Place(ROOT, fdt_addr), list[Problem]()
-    areas = _scratch(memory, scratch, problems)
+    areas, wrong = scratch_areas(scratch, memory.ram)
+    problems += wrong
     if root.truncated:
         problems.append(Problem.at(place, "it is cut off: there may be more subtrees"))
     expected = _expected(memory, root, fdt_addr, page_shift)
@@ -151,6 +152,18 @@ def decode_root(
     problems += check_map(found.blocks, memory.ram, areas or (), place / MEMORY_MAP)
     problems += _check_owners(handover, place / MEMORY_MAP)
     return replace(handover, problems=tuple(problems))
+
+
+def scratch_areas(
+    raw: bytes | None, ram: Sequence[Range]
+) -> tuple[tuple[ScratchArea, ...] | None, tuple[Problem, ...]]:
+    """The areas of an array in ``ram``, None if there is no array or it is not believable."""
+    if raw is None:
+        return None, ()
+    try:
+        return scratches.parse(raw, ram, Place("scratch")), ()
+    except DecodeError as error:
+        return None, (Problem.of(error),)
 
 
 def owned(handover: Handover) -> dict[str, Extents]:
@@ -197,18 +210,6 @@ def lost(handover: Handover) -> dict[str, Extents]:
 
 def _page(address: int, page_shift: int) -> Extents:
     return Extents.of([Range(address, 1).widened(1 << page_shift)])
-
-
-def _scratch(
-    memory: Memory, raw: bytes | None, problems: list[Problem]
-) -> tuple[ScratchArea, ...] | None:
-    if raw is None:
-        return None
-    try:
-        return scratches.parse(raw, memory.ram, Place("scratch"))
-    except DecodeError as error:
-        problems.append(Problem.of(error))
-        return None
 
 
 def _expected(

@@ -14,7 +14,7 @@ from khoci.format.memory import PAGE_SIZE
 from khoci.format.ranges import Range, covers, merge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from khoci.format.errors import Place
 
@@ -56,6 +56,11 @@ def parse(raw: bytes, ram: Sequence[Range], place: Place) -> tuple[ScratchArea, 
     )
     _check(areas, merge(ram), place)
     return areas
+
+
+def pack(areas: Iterable[tuple[int, int]]) -> bytes:
+    """The array of areas, each a start and a size in bytes: the reverse of `parse`."""
+    return b"".join(_ENTRY.pack(*area) for area in areas)
 
 
 def _kind(index: int) -> str:

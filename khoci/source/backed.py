@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 MAX_READ = 1 << 30
 """Bytes that may be asked for at once: RAM that is in no piece costs a file nothing."""
+
+
+Seek = Callable[[int, int], int]
+"""Goes to an offset as `io.IOBase.seek` and `os.lseek` do, and returns it."""
 
 
 class ByteFile(Protocol):
@@ -70,7 +75,7 @@ class FileMemory:
         """The extents of RAM that are in the file, its holes left out, in ascending order."""
         for piece in self.pieces:
             end = piece.offset + piece.size
-            for start, stop in data_extents(self.file, piece.offset, end):
+            for start, stop in data_extents(self.file.seek, piece.offset, end):
                 yield Range(piece.phys + start - piece.offset, stop - start)
 
     def _parts(self, start: int, end: int) -> Iterator[bytes]:
@@ -125,13 +130,13 @@ def file_size(file: ByteFile) -> int:
     return file.seek(0, os.SEEK_END)
 
 
-def data_extents(file: ByteFile, start: int, end: int) -> Iterator[tuple[int, int]]:
+def data_extents(seek: Seek, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The parts of a file between two offsets that are no holes; all where nobody can tell."""
     position = start
     while position < end:
         try:
-            begin = file.seek(position, os.SEEK_DATA)
-            stop = file.seek(begin, os.SEEK_HOLE)
+            begin = seek(position, os.SEEK_DATA)
+            stop = seek(begin, os.SEEK_HOLE)
         except (OSError, ValueError) as error:
             if getattr(error, "errno", None) != errno.ENXIO:
                 yield position, end

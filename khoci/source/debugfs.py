@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from khoci.errors import UsageError
-from khoci.format import handoff
+from khoci.format import handoff, scratch
 from khoci.format.errors import DecodeError, Place
 from khoci.format.ranges import Range
 
@@ -55,8 +55,7 @@ class Side:
     @property
     def scratch_array(self) -> bytes | None:
         """The areas as the kernel has them in memory, for `khoci.format.handover.decode`."""
-        areas = (struct.pack("<QQ", item.start, item.size) for item in self.scratch)
-        return b"".join(areas) or None
+        return scratch.pack((item.start, item.size) for item in self.scratch) or None
 
 
 def read_sides(root: Path = KHO) -> tuple[Side, ...]:

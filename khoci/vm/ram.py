@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from khoci.errors import HarnessError
 from khoci.format.errors import DecodeError
 from khoci.format.ranges import Range
+from khoci.source.backed import data_extents
 
 LOW_LIMIT = 0x8000_0000
 """RAM above this size continues at 4 GiB; the machine is started with this as its split."""
@@ -74,9 +75,9 @@ class GuestRam:
 
     def data(self) -> Iterator[Range]:
         """The guest-physical extents that were ever touched, holes left out."""
-        start = 0
+        start, seek = 0, partial(os.lseek, self.fd)
         for extent in self.ram:
-            for begin, end in _extents(self.fd, start, start + extent.size):
+            for begin, end in data_extents(seek, start, start + extent.size):
                 yield Range(extent.start + begin - start, end - begin)
             start += extent.size
 
@@ -87,21 +88,6 @@ class GuestRam:
                 return base + phys - extent.start
             base += extent.size
         raise DecodeError(f"{size} bytes are outside of RAM", where="RAM", address=phys)
-
-
-def _extents(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
-    position = start
-    while position < end:
-        try:
-            begin = os.lseek(fd, position, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return
-            raise
-        if begin >= end:
-            return
-        position = min(os.lseek(fd, begin, os.SEEK_HOLE), end)
-        yield begin, position
 
 
 def _check_memory(size: int) -> None:

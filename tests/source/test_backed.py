@@ -99,7 +99,7 @@ def test_data_and_reads_may_alternate(tmp_path: Path) -> None:
 
 
 def test_without_holes_all_is_data() -> None:
-    assert list(data_extents(io.BytesIO(bytes(10)), 2, 10)) == [(2, 10)]
+    assert list(data_extents(io.BytesIO(bytes(10)).seek, 2, 10)) == [(2, 10)]
     assert list(memory(Piece(20, 10, 100)).data()) == [Range(20, 10)]
 
 

@@ -19,7 +19,7 @@ from khoci.decode import live
 from khoci.format.handover import decode, orphans
 from khoci.guest.session import Agent
 from khoci.kernel.cache import Artifact
-from khoci.source import elfcore
+from khoci.source import elfcore, kcore
 from khoci.source.elfcore import Core
 from khoci.vm.ram import GuestRam
 from tests.vm import luo
@@ -76,7 +76,7 @@ def test_kcore_gives_the_pages_that_are_there(kernels: dict[str, Artifact], tmp_
         await copy_headers(agent, tmp_path)
         core = read_headers(tmp_path / "proc/kcore")
         seen: dict[int, bytes] = {}
-        for item in direct_map(core):
+        for item in kcore._direct_map(core.loads):
             for phys in (item.paddr, item.paddr + item.filesz // 8192 * 4096):
                 offset = item.offset + phys - item.paddr
                 seen[phys] = await content(agent, "/proc/kcore", offset=offset, size=4096)
@@ -131,9 +131,9 @@ def filled(path: Path, ram: GuestRam) -> Iterator[None]:
     core = read_headers(path)
     with os.fdopen(os.memfd_create("kcore"), "w+b") as file:
         file.write(path.read_bytes())
-        for item in direct_map(core):
+        for item in kcore._direct_map(core.loads):
             put(file, item.offset, item.paddr, item.filesz, ram)
-        file.truncate(max(item.offset + item.filesz for item in direct_map(core)))
+        file.truncate(max(item.offset + item.filesz for item in kcore._direct_map(core.loads)))
         path.unlink()
         path.symlink_to(f"/proc/{os.getpid()}/fd/{file.fileno()}")
         yield
@@ -150,10 +150,3 @@ def put(file: BinaryIO, offset: int, phys: int, size: int, ram: GuestRam) -> Non
 def read_headers(path: Path) -> Core:
     with path.open("rb", buffering=0) as file:
         return elfcore.read_core(file)
-
-
-def direct_map(core: Core) -> list[elfcore.Segment]:
-    """The segments of RAM: not those without an address, and not the kernel's image."""
-    known = [item for item in core.loads if item.paddr >> 52 == 0]
-    lowest = min(known, key=lambda item: item.vaddr)
-    return [item for item in known if item.vaddr - item.paddr == lowest.vaddr - lowest.paddr]

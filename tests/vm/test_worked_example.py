@@ -11,8 +11,8 @@ import pytest
 from khoci.guest.session import Agent
 from khoci.kernel.cache import Artifact
 from khoci.scenario.base import Scenario
-from khoci.vm.ram import GuestRam
 from tests.vm.handovers import Handover, Standing, run
+from tests.vm.luo import copy_ram
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(3000)]
 
@@ -30,7 +30,7 @@ def test_an_abort_loses_all_folios_of_the_test(
         await agent.command("finalize", value="0")
 
     def look(standing: Standing[None]) -> None:
-        save(standing.ram, dump)
+        copy_ram(standing.ram, dump)
 
     run(Handover(kernel, kernel, prepare, look, scenario=TEST), tmp_path)
     done = subprocess.run(
@@ -46,12 +46,3 @@ def test_an_abort_loses_all_folios_of_the_test(
     ):
         assert line in done.stdout
         assert line in DOC.read_text()
-
-
-def save(ram: GuestRam, target: Path) -> None:
-    """What ``pmemsave`` gives, with holes for pages that were never touched."""
-    with target.open("wb") as file:
-        file.truncate(ram.size)
-        for extent in ram.data():
-            file.seek(extent.start)
-            file.write(ram.read(extent.start, extent.size))
