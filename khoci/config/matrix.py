@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from khoci.config.toml import Table, load
 from khoci.errors import UsageError
+from khoci.format.sizes import parse_size
 
 DEFAULT_MATRIX = "default"
 """The matrix that is run when none is named."""
 
 PAIRS = ("self", "adjacent", "upgrade", "rollback", "all")
-_SIZES = {"K": 10, "M": 20, "G": 30}
-_SIZE = re.compile(r"(\d+)([KMG])?")
 _STEP = 1 << 20
 
 
@@ -55,12 +53,6 @@ class MatrixConfig:
     pairs: str
     scenarios: tuple[str, ...]
     guest: GuestConfig
-
-
-def parse_size(text: str) -> int | None:
-    """Bytes of ``512M``, ``1G``, ``4096``; None if it is no size."""
-    match = _SIZE.fullmatch(text)
-    return int(match[1]) << _SIZES.get(match[2] or "", 0) if match else None
 
 
 def load_matrix(path: Path, name: str = "") -> MatrixConfig:

@@ -132,11 +132,20 @@ async def make(agent: Agent, memfd: Memfd, count: int = 1) -> list[int]:
     """
     options = {"size": memfd.size, "flags": memfd.flags, "allocate": int(memfd.allocate)}
     fds = descriptors(await agent.command("memfd", count=count, **options))
-    await agent.command("fill", fds=fds, **_content(memfd))
+    await fill(agent, memfd, fds)
     await agent.command("seek", fds=fds, position=memfd.position)
     if memfd.seals:
         await agent.command("seal", fds=fds, seals=memfd.seals)
     return fds
+
+
+async def fill(agent: Agent, memfd: Memfd, fds: Sequence[int]) -> None:
+    """Write the content into files that are there; their position stays.
+
+    Raises:
+        AgentError: one cannot be written.
+    """
+    await agent.command("fill", fds=fds, **_content(memfd))
 
 
 async def check(agent: Agent, memfd: Memfd, fds: Sequence[int]) -> list[Found]:

@@ -74,16 +74,17 @@ class Agent:
                 return message
 
 
-async def load_consumer(agent: Agent, cmdline: str) -> None:
+async def load_consumer(agent: Agent, cmdline: str, *, finalize: bool = True) -> None:
     """Finalize where the kernel has that, and load the consumer: what is left is to jump.
 
     Finalizing comes before the load: 6.17 and 6.18 attach the handover to the image only then,
-    and every release that has it allows it then.
+    and every release that has it allows it then. Without it, they hand over nothing.
 
     Raises:
         AgentError: a step failed.
     """
-    await agent.command("finalize")
+    if finalize:
+        await agent.command("finalize")
     await agent.command("load", kernel=CONSUMER_KERNEL, initrd=CONSUMER_INITRD, cmdline=cmdline)
 
 

@@ -8,12 +8,30 @@ what a reader makes of it.
 
 from __future__ import annotations
 
-from khoci.scenario.base import Scenario
+from collections.abc import Mapping
+from typing import Any
 
-SCENARIO = Scenario(
-    name="kho-test",
-    summary="folios of random order and content, checked by the kernel's own lib/test_kho.c",
-    needs=("KEXEC_HANDOVER", "TEST_KEXEC_HANDOVER"),
-    cmdline=f"test_kho.max_mem={12 << 20}",
-    component="kho_test",
+from khoci.scenario.base import Definition, Parameter, Scenario
+
+NAME = "kho-test"
+SUMMARY = "folios of random order and content, checked by the kernel's own lib/test_kho.c"
+
+
+def make(values: Mapping[str, Any]) -> Scenario:
+    """The scenario for ``size``."""
+    return Scenario(
+        name=NAME,
+        summary=SUMMARY,
+        component="kho_test",
+        components=("kho_test",),
+        needs=("KEXEC_HANDOVER", "TEST_KEXEC_HANDOVER"),
+        cmdline=f"test_kho.max_mem={values['size']}",
+    )
+
+
+SCENARIO = Definition(
+    name=NAME,
+    summary=SUMMARY,
+    make=make,
+    parameters={"size": Parameter(12 << 20, "of all folios, in bytes")},
 )

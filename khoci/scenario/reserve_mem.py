@@ -8,11 +8,18 @@ that dies in it does not hide what happens to reserved memory.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 from khoci.format.handover import Handover
-from khoci.scenario.base import Scenario, WritableMemory
+from khoci.format.sizes import size_text
+from khoci.scenario.base import Definition, Parameter, Scenario, WritableMemory
 
+NAME = "reserve-mem"
+SUMMARY = "regions by reserve_mem=, content written and verified by khoci"
 _CHUNK = 1 << 20
+_MOST = 8
+_SMALL = 64 << 10
 
 
 def pattern(name: str, offset: int, size: int) -> bytes:
@@ -29,14 +36,36 @@ def fill(memory: WritableMemory, handover: Handover) -> None:
             memory.write(region.start + offset, pattern(region.name, offset, size))
 
 
-SCENARIO = Scenario(
-    name="reserve-mem",
-    summary="two regions by reserve_mem=, content written and verified by khoci",
-    needs=("KEXEC_HANDOVER",),
-    cmdline=(
-        "reserve_mem=8M:4K:khoci-large reserve_mem=64K:4K:khoci-small "
-        "initcall_blacklist=kho_test_init"
-    ),
-    component="reserve_mem",
-    fill=fill,
+def make(values: Mapping[str, Any]) -> Scenario:
+    """The scenario for ``regions`` and ``size``.
+
+    mm/memblock.c has room for eight regions (RESERVE_MEM_MAX_ENTRIES); a name has 15 characters.
+    """
+    regions = values["regions"]
+    if not 1 <= regions <= _MOST:
+        raise ValueError(f"regions must be 1 to {_MOST}")
+    sizes = dict(list({"khoci-large": values["size"], "khoci-small": _SMALL}.items())[:regions])
+    sizes |= {f"khoci-{number}": values["size"] for number in range(3, regions + 1)}
+    align = size_text(values["align"])
+    asked = (f"reserve_mem={size_text(size)}:{align}:{name}" for name, size in sizes.items())
+    return Scenario(
+        name=NAME,
+        summary=SUMMARY,
+        component="reserve_mem",
+        components=("reserve_mem",),
+        needs=("KEXEC_HANDOVER",),
+        cmdline=" ".join((*asked, "initcall_blacklist=kho_test_init")),
+        fill=fill,
+    )
+
+
+SCENARIO = Definition(
+    name=NAME,
+    summary=SUMMARY,
+    make=make,
+    parameters={
+        "regions": Parameter(2, "how many; the second one has 64K, the others have size"),
+        "size": Parameter(8 << 20, "of a region, in bytes"),
+        "align": Parameter(4096, "of a region, in bytes: a power of 2"),
+    },
 )

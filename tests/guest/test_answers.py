@@ -14,7 +14,7 @@ from tests.guest.talk import ask, ask_in_parts, converse
 pages_of_root = pytest.mark.skipif(
     not os.access("/proc/kpageflags", os.R_OK), reason="kpageflags is for root"
 )
-KINDS = ("free", "reserved", "nopage", "used")
+KINDS = ("free", "reserved", "plain", "used", "nopage")
 
 
 def test_hello_has_the_memory_and_nothing_missing(built_agent: Path) -> None:

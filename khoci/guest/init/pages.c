@@ -8,10 +8,26 @@
 #include "number.h"
 
 /* Bits of /proc/kpageflags: include/uapi/linux/kernel-page-flags.h ... */
+#define KPF_LRU		5
+#define KPF_SLAB	7
 #define KPF_BUDDY	10
+#define KPF_MMAP	11
+#define KPF_ANON	12
+#define KPF_SWAPBACKED	14
+#define KPF_HUGE	17
 #define KPF_NOPAGE	20
+#define KPF_THP		22
+#define KPF_OFFLINE	23
+#define KPF_ZERO_PAGE	24
+#define KPF_PGTABLE	26
 /* ... and include/linux/kernel-page-flags.h */
 #define KPF_RESERVED	32
+
+/* What tells of somebody who uses a page. */
+#define USED	(1ULL << KPF_LRU | 1ULL << KPF_SLAB | 1ULL << KPF_MMAP | \
+		 1ULL << KPF_ANON | 1ULL << KPF_SWAPBACKED | \
+		 1ULL << KPF_HUGE | 1ULL << KPF_THP | 1ULL << KPF_OFFLINE | \
+		 1ULL << KPF_ZERO_PAGE | 1ULL << KPF_PGTABLE)
 
 #define CHUNK		4096
 
@@ -19,6 +35,8 @@ struct counts {
 	uint64_t pages;
 	uint64_t free;
 	uint64_t reserved;
+	uint64_t plain;
+	uint64_t used;
 	uint64_t nopage;
 };
 
@@ -30,6 +48,10 @@ static void count_flags(struct counts *counts, uint64_t flags)
 		counts->free++;
 	else if (flags & 1ULL << KPF_RESERVED)
 		counts->reserved++;
+	else if (flags & USED)
+		counts->used++;
+	else
+		counts->plain++;
 }
 
 /* Frames past the end of memory, where the file ends, count as nopage. */
@@ -76,9 +98,9 @@ static void put_counts(struct json_out *out, const struct range *range,
 	json_put_int(out, "pages", counts->pages);
 	json_put_int(out, "free", counts->free);
 	json_put_int(out, "reserved", counts->reserved);
+	json_put_int(out, "plain", counts->plain);
+	json_put_int(out, "used", counts->used);
 	json_put_int(out, "nopage", counts->nopage);
-	json_put_int(out, "used", counts->pages - counts->free -
-				  counts->reserved - counts->nopage);
 	json_close(out, '}');
 }
 

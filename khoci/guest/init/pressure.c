@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -37,40 +38,65 @@ static enum outcome fill_and_check(size_t bytes)
 	return KEPT;
 }
 
+/* The one child that holds memory; 0 if none does. */
+static pid_t holder;
+
 /* The child is the first to go when memory runs out; PID 1 cannot go. */
-static pid_t start_child(size_t bytes)
+static pid_t start_child(size_t bytes, int report)
 {
 	pid_t child = fork();
+	char outcome;
 
 	if (child)
 		return child;
 	file_write("/proc/self/oom_score_adj", "1000");
-	_exit(fill_and_check(bytes));
+	outcome = fill_and_check(bytes);
+	if (write(report, &outcome, 1) == 1)
+		pause();
+	_exit(0);
 }
 
-static bool judge(struct agent *agent, int status)
+static bool judge(struct agent *agent, int outcome)
 {
-	if (WIFSIGNALED(status))
-		return failed(agent, ENOMEM, "killed by signal %d",
-			      WTERMSIG(status));
-	if (WEXITSTATUS(status) == CHANGED)
+	if (outcome == CHANGED)
 		return failed(agent, EIO, "memory changed under the child");
-	if (WEXITSTATUS(status) == NO_MEMORY)
+	if (outcome == NO_MEMORY)
 		return failed(agent, ENOMEM, "mmap");
 	return true;
 }
 
+static void end_holder(void)
+{
+	if (!holder)
+		return;
+	kill(holder, SIGKILL);
+	while (waitpid(holder, NULL, 0) < 0 && errno == EINTR)
+		;
+	holder = 0;
+}
+
+/* The child says how it went; it says nothing if it is killed. */
 static bool press(struct agent *agent, size_t bytes)
 {
-	pid_t child = start_child(bytes);
-	int status;
+	int report[2];
+	char outcome;
+	ssize_t len;
 
-	if (child < 0)
-		return failed(agent, errno, "fork");
-	while (waitpid(child, &status, 0) < 0)
-		if (errno != EINTR)
-			return failed(agent, errno, "waitpid");
-	return judge(agent, status);
+	if (pipe(report))
+		return failed(agent, errno, "pipe");
+	holder = start_child(bytes, report[1]);
+	close(report[1]);
+	do
+		len = read(report[0], &outcome, 1);
+	while (len < 0 && errno == EINTR);
+	close(report[0]);
+	if (holder < 0) {
+		holder = 0;
+		return failed(agent, EAGAIN, "fork");
+	}
+	if (len != 1)
+		return failed(agent, ENOMEM, "the child was killed");
+	return judge(agent, outcome);
 }
 
 /* A share of MemAvailable, or max if that is less; in whole pages. */
@@ -87,16 +113,31 @@ bool run_pressure(struct agent *agent, const struct json_object *arguments)
 {
 	const long long *percent = json_int(arguments, "percent");
 	const long long *max = json_int(arguments, "max");
+	long long hold = 0;
 	size_t bytes;
+	bool done;
 
 	if (!percent || *percent < 1 || *percent > PERCENT_MAX)
 		return failed(agent, EINVAL, "percent is not 1 to %d",
 			      PERCENT_MAX);
 	if (max && *max < 1)
 		return failed(agent, EINVAL, "max is not above 0");
-	bytes = bytes_to_press(*percent, max);
-	if (bytes && !press(agent, bytes))
+	if (!number_between(agent, arguments, "hold", 0, 1, &hold))
 		return false;
-	json_put_int(&agent->answer, "bytes", bytes);
+	end_holder();
+	bytes = bytes_to_press(*percent, max);
+	done = !bytes || press(agent, bytes);
+	if (!done || !hold)
+		end_holder();
+	if (done)
+		json_put_int(&agent->answer, "bytes", bytes);
+	return done;
+}
+
+bool run_relax(struct agent *agent, const struct json_object *arguments)
+{
+	(void)agent;
+	(void)arguments;
+	end_holder();
 	return true;
 }
