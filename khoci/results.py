@@ -11,18 +11,24 @@ from khoci.verdicts import Verdict
 SCHEMA = 1
 """Raised when a reader of older results would misunderstand new ones; new keys alone do not."""
 
+_LISTS = ("matched", "retries", "joint")
+
 
 @dataclass(frozen=True)
 class Evidence:
     """Why a verdict is what it is.
 
     Attributes:
-        kind: ``log``, ``decode``, ``digest``, ``pages``, ``guest``, ``plan`` or ``harness``.
+        kind: ``log``, ``decode``, ``digest``, ``pages``, ``guest``, ``splat``, ``plan`` or
+            ``harness``.
         text: the line, or the fact in one sentence.
+        data: the same as values: sizes in bytes, digests, names; empty where the text is a line of
+            the log.
     """
 
     kind: str
     text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,22 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class Versions:
+    """The version string of a component: as it was handed over, and as the consumer wants it.
+
+    ``understood`` is None where the consumer does not read the component, or nobody knows.
+    """
+
+    handed: str
+    understood: str | None
+
+    @property
+    def differ(self) -> bool:
+        """Whether the consumer reads the component, in another version."""
+        return self.understood is not None and self.understood != self.handed
+
+
+@dataclass(frozen=True)
 class CellResult:
     """One cell, judged.
 
@@ -59,6 +81,12 @@ class CellResult:
         files: evidence beside the result, by kind, relative to the run's folder.
         seconds: how long it took.
         prediction: what was to be expected of each component, None if nothing was predicted.
+        versions: of each component that has one.
+        memory: what became of each owner's memory, in bytes: see ``compat.memory.Fate``.
+        matched: names of the log patterns that matched.
+        retries: why the harness failed before this run of the cell, oldest first.
+        joint: the scenarios that shared the boot; empty if it was this one alone.
+        fault: what was broken on purpose; empty if nothing was.
     """
 
     producer: str
@@ -72,6 +100,12 @@ class CellResult:
     files: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     prediction: Mapping[str, Expected] | None = None
+    versions: Mapping[str, Versions] = field(default_factory=dict)
+    memory: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    matched: tuple[str, ...] = ()
+    retries: tuple[str, ...] = ()
+    joint: tuple[str, ...] = ()
+    fault: str = ""
 
     @property
     def agreement(self) -> dict[str, bool]:
@@ -104,19 +138,25 @@ class CellResult:
         known = {key: value for key, value in data.items() if key in names}
         components = {name: _judgement(item) for name, item in dict(data["components"]).items()}
         prediction = data.get("prediction")
+        lists = {name: tuple(data.get(name, ())) for name in _LISTS}
+        versions = data.get("versions", {})
         return cls(
             **{
                 **known,
                 "verdict": Verdict(data["verdict"]),
                 "components": components,
                 "prediction": None if prediction is None else _prediction(prediction),
+                "versions": {name: Versions(**item) for name, item in dict(versions).items()},
                 "splats": tuple(data["splats"]),
+                **lists,
             }
         )
 
 
 def _judgement(data: Mapping[str, Any]) -> Judgement:
-    evidence = tuple(Evidence(item["kind"], item["text"]) for item in data["evidence"])
+    evidence = tuple(
+        Evidence(item["kind"], item["text"], item.get("data", {})) for item in data["evidence"]
+    )
     return Judgement(Verdict(data["verdict"]), evidence)
 
 
@@ -125,3 +165,28 @@ def _prediction(data: Mapping[str, Any]) -> dict[str, Expected]:
         name: Expected(Verdict(item["verdict"]), item["reason"])
         for name, item in dict(data).items()
     }
+
+
+@dataclass(frozen=True)
+class ChainResult:
+    """State that travelled through a chain of kernels in one boot.
+
+    Attributes:
+        kernels: in the order they ran, as far as they were asked to.
+        scenario: what travelled.
+        hops: one result for each handover that was made; fewer if a kernel died.
+        kexecs: the kexec count that was handed over at each hop, None where there was none.
+        numbers: the live update number of each hop, the same way.
+        problems: numbers that do not follow from the ones before.
+    """
+
+    kernels: tuple[str, ...]
+    scenario: str
+    hops: tuple[CellResult, ...]
+    kexecs: tuple[int | None, ...] = ()
+    numbers: tuple[int | None, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain JSON values."""
+        return {"schema": SCHEMA, **asdict(self)}

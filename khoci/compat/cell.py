@@ -1,215 +1,174 @@
-"""From a planned cell and two built kernels to its result."""
+"""From planned cells of one pair and two built kernels to their results."""
 
 from __future__ import annotations
 
 import asyncio
 import shlex
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from khoci import __version__
-from khoci.compat import loglines
-from khoci.compat.cmdline import kernel_cmdline
-from khoci.compat.facts import Facts
-from khoci.compat.observe import CAPTURE, CellSetup, observe
-from khoci.compat.outlook import ConsumerTraits
+from khoci.compat.atjump import Tamper
+from khoci.compat.bench import Bench, missing_need, route
+from khoci.compat.judged import judged
+from khoci.compat.observe import Observed, observe
 from khoci.compat.plan import Cell
-from khoci.compat.predict import Prediction, predict
-from khoci.compat.verdict import cell_verdict, judge
-from khoci.config.abi import Releases
-from khoci.config.matrix import DEFAULT_MATRIX, GuestConfig
+from khoci.config.matrix import DEFAULT_MATRIX
 from khoci.errors import HarnessError
-from khoci.format import capture
-from khoci.format.capture import Kernel
-from khoci.format.handover import decode
-from khoci.guest.initramfs import consumer_initramfs, producer_initramfs
-from khoci.kernel.cache import Artifact
 from khoci.results import CellResult, Evidence, Judgement
-from khoci.scenario.base import Scenario
+from khoci.scenario.base import NotPossibleError, Scenario
 from khoci.verdicts import Verdict
-from khoci.vm.machine import Accelerator, Machine
 
-WATCHED = ("KEXEC_HANDOVER", "TEST_KEXEC_HANDOVER", "LIVEUPDATE")
-"""Kconfig symbols of the consumer that verdicts depend on."""
+ATTEMPTS = 2
+"""A boot in which the harness fails is made once more."""
+
+Folders = Callable[[str], Path]
+"""The folder for the evidence of a boot, by its name; it exists."""
 
 
-@dataclass(frozen=True)
-class Bench:
-    """What all cells of a run share.
+async def run_cells_of_a_pair(
+    bench: Bench, cells: Sequence[Cell], folders: Folders
+) -> list[CellResult]:
+    """Run cells of one pair in a joint boot; where the consumer dies in it, each alone.
 
-    Attributes:
-        kernels: built kernels by name.
-        broken: why a kernel is not there, by name.
-        scenarios: by name.
-        guest: the machine's shape.
-        accelerator: how guest code is run.
-        agent: the static /init.
-        matrix: the matrix file, as named on the command line.
-        cache: where initramfs images are kept.
-        releases: what each release understands, for the prediction.
+    So are they if the harness fails, or a warning in a log could be of any of them.
     """
-
-    kernels: Mapping[str, Artifact]
-    broken: Mapping[str, str]
-    scenarios: Mapping[str, Scenario]
-    guest: GuestConfig
-    accelerator: Accelerator
-    agent: Path
-    matrix: str
-    cache: Path
-    releases: Releases
+    results = {cell: _without_boot(bench, cell) for cell in cells}
+    left = [cell for cell, result in results.items() if result is None]
+    if len(left) > 1:
+        results |= await _jointly(bench, left, folders)
+    for cell, result in results.items():
+        if result is None:
+            results[cell] = await run_cell(bench, cell, folders(cell.name))
+    return [result for result in results.values() if result is not None]
 
 
-def machine(bench: Bench, cell: Cell) -> Machine:
-    """The guest that boots the cell's producer, with the consumer in its initramfs."""
-    producer, consumer = bench.kernels[cell.producer], bench.kernels[cell.consumer]
-    inner = consumer_initramfs(bench.agent, bench.cache)
-    initrd = producer_initramfs(bench.agent, consumer.image, inner, bench.cache)
-    return booting(bench, producer, bench.scenarios[cell.scenario], initrd)
-
-
-def booting(bench: Bench, kernel: Artifact, scenario: Scenario, initrd: Path) -> Machine:
-    """The guest of this run that boots ``kernel`` with ``initrd``."""
-    return Machine(
-        kernel=kernel.image,
-        initrd=initrd,
-        cmdline=kernel_cmdline(bench.guest, scenario, kernel.cmdline),
-        memory=bench.guest.memory,
-        cpus=bench.guest.cpus,
-        accelerator=bench.accelerator,
-        arch=kernel.arch,
-    )
-
-
-def consumer_cmdline(bench: Bench, cell: Cell) -> str:
-    """The kernel command line that the cell's consumer is started with."""
-    scenario = bench.scenarios[cell.scenario]
-    return kernel_cmdline(bench.guest, scenario, bench.kernels[cell.consumer].cmdline)
-
-
-def missing_need(bench: Bench, cell: Cell) -> str | None:
-    """The first kconfig symbol the scenario needs and the producer does not have."""
-    producer = bench.kernels.get(cell.producer)
-    if producer is None:
-        return None
-    needs = bench.scenarios[cell.scenario].needs
-    return next((symbol for symbol in needs if producer.has(symbol) is False), None)
-
-
-async def run_cell(bench: Bench, cell: Cell, folder: Path) -> CellResult:
-    """Run and judge one cell; a failure of the harness is a result too.
+async def run_cell(
+    bench: Bench, cell: Cell, folder: Path, tamper: Tamper | None = None
+) -> CellResult:
+    """Run and judge one cell; a failure of the harness is a result too, after one more attempt.
 
     Args:
         bench: what all cells share.
         cell: which one.
         folder: for logs and the capture; it exists.
+        tamper: breaks the handover on purpose.
     """
-    began = time.monotonic()
-    result = await _result(bench, cell, folder)
-    files = {path.name: f"evidence/{cell.name}/{path.name}" for path in sorted(folder.iterdir())}
-    return replace(
-        result,
-        reproduce=reproduce(cell, bench.matrix),
-        files=files,
-        seconds=round(time.monotonic() - began, 2),
-    )
+    result = _without_boot(bench, cell)
+    if result is not None:
+        return result
+    retries: list[str] = []
+    while True:
+        result = await _boot(bench, cell, folder, tamper)
+        if result.verdict is not Verdict.ERROR or len(retries) + 1 == ATTEMPTS:
+            return replace(result, retries=tuple(retries))
+        retries.append(_why(result))
 
 
 def reproduce(cell: Cell, matrix: str) -> str:
     """The command that runs the cell again."""
+    if cell.fault:
+        return shlex.join(["khoci", "fault", "run", cell.fault, "--kernels", cell.producer])
     command = ["khoci", "cell", "run", cell.producer, cell.consumer, cell.scenario]
     return shlex.join(command if matrix == DEFAULT_MATRIX else [*command, "--matrix", matrix])
 
 
-async def _result(bench: Bench, cell: Cell, folder: Path) -> CellResult:
-    for kernel in (cell.producer, cell.consumer):
-        if kernel in bench.broken:
-            return _without_run(cell, Verdict.ERROR, "harness", bench.broken[kernel])
-    lost = missing_need(bench, cell)
-    if lost is not None:
-        text = f"{cell.producer} has no CONFIG_{lost}: it cannot do this scenario"
-        return _without_run(cell, Verdict.ABSENT, "plan", text, bench)
+def groups(cells: Sequence[Cell], scenarios: Mapping[str, Scenario]) -> list[tuple[Cell, ...]]:
+    """Cells that can share a boot, together; the others alone. The order is kept."""
+    found: dict[object, list[Cell]] = {}
+    for cell in cells:
+        scenario = scenarios[cell.scenario]
+        joint = scenario.joint and not cell.fault
+        key = (cell.pair, scenario.shape) if joint else cell
+        found.setdefault(key, []).append(cell)
+    return [tuple(group) for group in found.values()]
+
+
+async def _jointly(
+    bench: Bench, cells: Collection[Cell], folders: Folders
+) -> dict[Cell, CellResult | None]:
+    """The results of one boot for all cells, None for each if it cannot tell."""
+    first = next(iter(cells))
+    names = tuple(cell.scenario for cell in cells)
+    folder = folders(f"{first.producer}..{first.consumer}..{'+'.join(names)}")
+    began = time.monotonic()
     try:
-        facts = await observe(await asyncio.to_thread(_setup, bench, cell, folder))
+        observed = await _observe(bench, first, names, folder)
+    except (HarnessError, NotPossibleError):
+        return dict.fromkeys(cells)
+    facts = observed.hops[0]
+    found = {
+        cell: await asyncio.to_thread(_judged, bench, cell, observed, folder) for cell in cells
+    }
+    if facts.end or any(result.splats for result in found.values()):
+        return dict.fromkeys(cells)
+    seconds = round((time.monotonic() - began) / len(found), 2)
+    return {cell: replace(result, joint=names, seconds=seconds) for cell, result in found.items()}
+
+
+async def _boot(bench: Bench, cell: Cell, folder: Path, tamper: Tamper | None) -> CellResult:
+    began = time.monotonic()
+    try:
+        observed = await _observe(bench, cell, (cell.scenario,), folder, tamper)
+        result = await asyncio.to_thread(_judged, bench, cell, observed, folder)
+    except NotPossibleError as error:
+        result = _settled(bench, cell, Verdict.ABSENT, "guest", f"{cell.producer}: {error}")
     except HarnessError as error:
-        return _without_run(cell, Verdict.ERROR, "harness", str(error))
-    prediction = await asyncio.to_thread(_prediction, bench, cell, folder / CAPTURE)
-    return replace(_judged(bench, cell, facts), prediction=prediction)
-
-
-def _prediction(bench: Bench, cell: Cell, file: Path) -> Prediction | None:
-    """What was to be expected by the capture alone; None where nobody can tell."""
-    consumer = bench.kernels[cell.consumer]
-    abi = bench.releases.find_for(consumer.name, consumer.release)
-    if abi is None or not file.exists():
-        return None
-    kept = capture.load(file)
-    handover = decode(kept.pages, kept.fdt_addr, scratch=kept.scratch, page_shift=kept.page_shift)
-    return predict(kept.pages, handover, abi, ConsumerTraits(_watched(consumer)))
-
-
-def _watched(kernel: Artifact) -> dict[str, bool]:
-    """Which of `WATCHED` it has, as far as its configuration is known."""
-    known = {symbol: kernel.has(symbol) for symbol in WATCHED}
-    return {symbol: value for symbol, value in known.items() if value is not None}
-
-
-def _without_run(
-    cell: Cell, verdict: Verdict, kind: str, text: str, bench: Bench | None = None
-) -> CellResult:
-    component = bench.scenarios[cell.scenario].component if bench else "root"
-    judgement = Judgement(verdict, (Evidence(kind, text),))
-    return CellResult(cell.producer, cell.consumer, cell.scenario, verdict, {component: judgement})
-
-
-def _setup(bench: Bench, cell: Cell, folder: Path) -> CellSetup:
-    producer, consumer = bench.kernels[cell.producer], bench.kernels[cell.consumer]
-    scenario = bench.scenarios[cell.scenario]
-    if producer.system_map is None:
-        raise HarnessError(f"{cell.producer}: has no System.map, the jump cannot be found")
-    return CellSetup(
-        producer=cell.producer,
-        consumer=cell.consumer,
-        consumer_release=consumer.release,
-        machine=machine(bench, cell),
-        system_map=producer.system_map,
-        consumer_cmdline=consumer_cmdline(bench, cell),
-        consumer_has=_watched(consumer),
-        scenario=scenario,
-        folder=folder,
-        kernel=Kernel(cell.producer, producer.release, producer.key),
+        result = _settled(bench, cell, Verdict.ERROR, "harness", str(error))
+    return replace(
+        result, files=_files(folder), seconds=round(time.monotonic() - began, 2), fault=cell.fault
     )
 
 
-def _judged(bench: Bench, cell: Cell, facts: Facts) -> CellResult:
-    judgements = judge(facts)
-    sides = (("producer", facts.producer_log), ("consumer", facts.consumer_log))
+async def _observe(
+    bench: Bench, cell: Cell, names: Sequence[str], folder: Path, tamper: Tamper | None = None
+) -> Observed:
+    scenarios = [bench.scenarios[name] for name in names]
+    way = await asyncio.to_thread(route, bench, cell.pair, scenarios, folder, tamper)
+    return await observe(way)
+
+
+def _judged(bench: Bench, cell: Cell, observed: Observed, folder: Path) -> CellResult:
+    impossible = observed.impossible.get(cell.scenario)
+    if impossible is not None:
+        text = f"{cell.producer}: {impossible}"
+        return _settled(bench, cell, Verdict.ABSENT, "guest", text)
+    result = judged(bench, cell, observed.hops[0], folder)
+    return replace(result, files=_files(folder), reproduce=reproduce(cell, bench.matrix))
+
+
+def _files(folder: Path) -> dict[str, str]:
+    return {path.name: f"evidence/{folder.name}/{path.name}" for path in sorted(folder.iterdir())}
+
+
+def _without_boot(bench: Bench, cell: Cell) -> CellResult | None:
+    """The result of a cell that need not, or cannot, be booted; None of another one."""
+    for kernel in cell.pair:
+        if kernel in bench.broken:
+            return _settled(bench, cell, Verdict.ERROR, "harness", bench.broken[kernel])
+    lost = missing_need(bench.kernels[cell.producer], bench.scenarios[cell.scenario])
+    if lost is None:
+        return None
+    text = f"{cell.producer} has no CONFIG_{lost}: it cannot do this scenario"
+    return _settled(bench, cell, Verdict.ABSENT, "plan", text)
+
+
+def _settled(bench: Bench, cell: Cell, verdict: Verdict, kind: str, text: str) -> CellResult:
+    failed = verdict is Verdict.ERROR
+    component = "root" if failed else bench.scenarios[cell.scenario].component
     return CellResult(
         producer=cell.producer,
         consumer=cell.consumer,
         scenario=cell.scenario,
-        verdict=cell_verdict(judgements),
-        components=judgements,
-        splats=tuple(f"{side}: {line}" for side, log in sides for line in loglines.splats(log)),
-        details=_details(bench, cell, facts),
+        verdict=verdict,
+        components={component: Judgement(verdict, (Evidence(kind, text),))},
+        reproduce=reproduce(cell, bench.matrix),
+        fault=cell.fault,
     )
 
 
-def _details(bench: Bench, cell: Cell, facts: Facts) -> dict[str, Any]:
-    kernels = {"producer": bench.kernels[cell.producer], "consumer": bench.kernels[cell.consumer]}
-    return {
-        "khoci": __version__,
-        "kernels": {
-            side: {"release": kernel.release, "key": kernel.key} for side, kernel in kernels.items()
-        },
-        "accelerator": bench.accelerator.name,
-        "guest": asdict(bench.guest),
-        "handover": asdict(facts.handed) if facts.handed else None,
-        "consumer": asdict(facts.consumer) if facts.consumer else None,
-        "end": {"how": facts.end.how, "detail": facts.end.detail} if facts.end else None,
-        "regions": [asdict(region) for region in facts.regions],
-        "misread": [asdict(region) for region in facts.misread],
-    }
+def _why(result: CellResult) -> str:
+    return next(
+        item.text for judgement in result.components.values() for item in judgement.evidence
+    )

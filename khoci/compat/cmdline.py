@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from khoci.config.matrix import GuestConfig
 from khoci.scenario.base import Scenario
 
@@ -16,8 +18,24 @@ BASE = (
 )
 
 
-def kernel_cmdline(guest: GuestConfig, scenario: Scenario, extra: str) -> str:
-    """The command line of one side; ``extra`` is what its kernel asks for."""
-    scratch = f"kho_scratch={guest.scratch}" if guest.scratch else ""
-    words = (*BASE, scratch, guest.cmdline, scenario.cmdline, extra)
+def kernel_cmdline(
+    guest: GuestConfig, scenarios: Sequence[Scenario], extra: str = "", *, consumer: bool = False
+) -> str:
+    """The command line of one side.
+
+    Args:
+        guest: the machine's shape.
+        scenarios: that share the boot; their shapes are the same.
+        extra: what this kernel asks for.
+        consumer: whether it is started by another kernel, and hands over to none.
+    """
+    shape = scenarios[0].shape
+    base = (word for word in BASE if not (shape.kaslr and word == "nokaslr"))
+    scratch = shape.scratch if shape.scratch is not None else guest.scratch
+    nodes = f"numa=fake={shape.nodes}" if shape.nodes > 1 else ""
+    wanted = [scenario.cmdline for scenario in scenarios]
+    if consumer:
+        wanted += [scenario.consumer_cmdline for scenario in scenarios]
+    own = dict.fromkeys(word for text in wanted for word in text.split())
+    words = (*base, f"kho_scratch={scratch}" if scratch else "", guest.cmdline, nodes, *own, extra)
     return " ".join(word for word in words if word)

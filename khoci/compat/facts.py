@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from khoci.scenario.base import Checked
 from khoci.vm.guest import Ended
 
 
 @dataclass(frozen=True)
 class PageCounts:
-    """How the consumer uses the pages of a region, by its own /proc/kpageflags."""
+    """How the consumer uses the pages of a region, by its own /proc/kpageflags.
+
+    Attributes:
+        total: all of them.
+        free: in its free memory.
+        reserved: marked as reserved.
+        plain: neither: but no flag names a user of theirs either (page cache, anonymous, slab,
+            page table, huge page); so are pages of the kernel's own, and pages that nobody owns.
+        used: the rest: somebody uses them.
+        nopage: not memory for the consumer.
+    """
 
     total: int
     free: int
+    reserved: int = 0
+    plain: int = 0
+    used: int = 0
+    nopage: int = 0
 
 
 @dataclass(frozen=True)
@@ -22,20 +37,26 @@ class RegionFact:
 
     Attributes:
         owner: the component whose memory it is, then what of it: ``reserve_mem khoci-small``.
+            Memory that was preserved and that khoci can assign to nobody is ``orphan``'s.
         start: guest-physical address in bytes.
         size: bytes.
         before: digest of its content at the jump.
-        after: digest in the consumer, after other memory was allocated and written; None if the
-            consumer never came up.
-        pages: None if the consumer could not tell.
+        arrived: digest in the consumer as soon as it was up, before any user space asked for
+            anything; None if it never came up.
+        pages: how it used them then; None if it could not tell.
+        after: digest after all was retrieved, compared and given up, and after other memory was
+            allocated and written; None if the consumer did not get there.
+        left: how it used the pages then.
     """
 
     owner: str
     start: int
     size: int
     before: str
-    after: str | None = None
+    arrived: str | None = None
     pages: PageCounts | None = None
+    after: str | None = None
+    left: PageCounts | None = None
 
     @property
     def component(self) -> str:
@@ -58,7 +79,9 @@ class Handed:
         luo_number: the live update number, and
         luo_sessions: the number of sessions, both None without LUO.
         release: the producer's release as written in kexec-metadata.
+        kexecs: how many kexecs there were, as written there.
         problems: what is wrong with it, a line each.
+        versions: version string of each component that has one.
     """
 
     version: str
@@ -71,7 +94,9 @@ class Handed:
     luo_number: int | None = None
     luo_sessions: int | None = None
     release: str | None = None
+    kexecs: int | None = None
     problems: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,12 +108,14 @@ class ConsumerFacts:
         kho: whether KHO is on.
         scratch: its scratch areas, ``(start, size)`` each; None if it does not show them.
         complaint: what went wrong when memory was allocated and written; empty if nothing.
+        checked: what its user space found, held against what the producer made.
     """
 
     release: str
     kho: bool
     scratch: tuple[tuple[int, int], ...] | None = None
     complaint: str = ""
+    checked: tuple[Checked, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +124,7 @@ class Facts:
 
     Attributes:
         scenario: its name.
+        crash: whether the consumer was made to panic when it was up.
         handed: None when no handover reached the consumer's boot parameters.
         consumer_log: the consumer's kernel log from its first byte.
         end: how the consumer ended, None if its agent came up and all checks were done.
@@ -116,3 +144,4 @@ class Facts:
     misread: tuple[RegionFact, ...] = ()
     consumer_has: Mapping[str, bool] = field(default_factory=dict)
     producer_log: str = ""
+    crash: bool = False

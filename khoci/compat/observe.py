@@ -1,150 +1,207 @@
-"""Run one cell: boot the producer, stop at the jump, let the consumer run, look at both sides."""
+"""One boot: the producer, the jump, the consumer; in a chain, that consumer hands over again."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
-from khoci import __version__
-from khoci.compat import handed, loglines
-from khoci.compat.facts import ConsumerFacts, Facts, PageCounts, RegionFact
+from khoci.compat import loglines
+from khoci.compat.arrival import Arrival
+from khoci.compat.atjump import AtJump, Standing, Tamper
+from khoci.compat.facts import Facts
 from khoci.compat.scratch import read_scratch, scratch_array
+from khoci.compat.side import Side, log_completed
 from khoci.errors import HarnessError
-from khoci.files import atomic_path, write_atomic
-from khoci.format import capture, handoff
-from khoci.format.capture import Capture, Kernel
-from khoci.format.digests import digests
-from khoci.format.errors import DecodeError
-from khoci.format.handover import Handover, decode
-from khoci.format.memory import Recorder
-from khoci.format.ranges import Range
+from khoci.files import write_atomic
+from khoci.format.capture import Kernel
+from khoci.format.handoff import find_handoffs
 from khoci.guest.session import Agent, AgentError, jump, load_consumer
-from khoci.scenario.base import Scenario
+from khoci.scenario.base import NotPossibleError, Scenario, State
 from khoci.vm.guest import Guest, GuestEndedError, start_guest
 from khoci.vm.machine import Machine
 from khoci.vm.ram import GuestRam
-from khoci.vm.symbols import address_of
-
-JUMP = "machine_kexec"
-CAPTURE = "handover.khocap"
-PRESSURE_PERCENT = 10
-_CHUNK = 1 << 20
-_RANGES_AT_ONCE = 512
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class CellSetup:
-    """All that running a cell takes.
+class Route:
+    """All that a boot takes.
 
     Attributes:
-        producer: its name, for messages.
-        consumer: its name, for messages.
-        consumer_release: what ``uname -r`` must say in it, empty if unknown.
-        machine: the guest that boots the producer.
-        system_map: the producer's, where the address of the jump is.
-        consumer_cmdline: the consumer's kernel command line.
-        consumer_has: kconfig symbols of the consumer, empty if unknown.
-        scenario: what is preserved.
-        folder: where logs and the capture go.
-        kernel: the producer, as the capture names it.
+        sides: the kernels in the order they run, two or more.
+        machine: the guest that boots the first.
+        scenarios: what is preserved.
+        folder: where logs and captures go; it exists.
+        tamper: changes the handover on purpose; None to leave it alone.
     """
 
-    producer: str
-    consumer: str
-    consumer_release: str
+    sides: tuple[Side, ...]
     machine: Machine
-    system_map: Path
-    consumer_cmdline: str
-    consumer_has: dict[str, bool]
-    scenario: Scenario
+    scenarios: tuple[Scenario, ...]
     folder: Path
-    kernel: Kernel
+    tamper: Tamper | None = None
+
+    def hop_folder(self, number: int) -> Path:
+        """Where what belongs to one handover goes, made if needed; the first is number 0."""
+        folder = self.folder if len(self.sides) == 2 else self.folder / f"hop-{number + 1}"
+        folder.mkdir(exist_ok=True)
+        return folder
 
 
 @dataclass(frozen=True)
-class _AtJump:
-    """What was seen while the producer stood at the jump.
+class Observed:
+    """What was seen of a boot.
 
-    ``console_end`` is where its log ends in the console.
+    Attributes:
+        hops: facts of each handover that was made; fewer than there should be if a consumer died.
+        impossible: why the producer cannot do a scenario, by its name.
     """
 
-    handover: Handover | None
-    console_end: int
-    regions: tuple[RegionFact, ...] = ()
-    misread: tuple[Range, ...] = ()
+    hops: tuple[Facts, ...]
+    impossible: Mapping[str, str] = field(default_factory=dict)
 
 
-async def observe(setup: CellSetup) -> Facts:
-    """Run the cell.
+async def observe(route: Route) -> Observed:
+    """Boot and look.
 
     Raises:
-        HarnessError: QEMU failed, the producer did not get to the jump, or the agent failed.
+        HarnessError: QEMU failed, a producer did not get to the jump, or an agent failed.
+        NotPossibleError: the producer can do none of the scenarios.
     """
-    async with start_guest(setup.machine, setup.folder / "qemu.log") as guest:
-        split: int | None = None
+    async with start_guest(route.machine, route.folder / "qemu.log") as guest:
+        journey = _Journey(route, guest)
         try:
-            at_jump = await _produce(setup, guest)
-            split = at_jump.console_end
-            facts = await _consume(setup, guest, at_jump)
+            await journey.run()
         finally:
-            _keep_logs(setup.folder, guest, split)
-        return replace(
-            facts,
-            producer_log=_text(guest.console[:split]),
-            consumer_log=_text(guest.console[split:]),
+            journey.keep_logs()
+        return Observed(journey.hops, journey.impossible)
+
+
+class _Journey:
+    """A boot while it runs."""
+
+    def __init__(self, route: Route, guest: Guest) -> None:
+        self.impossible: dict[str, str] = {}
+        self._route = route
+        self._guest = guest
+        self._scratch: bytes | None = None
+        self._stale: Collection[int] = ()
+        self._jumps: list[int] = []
+        self._hops: list[Facts] = []
+
+    @property
+    def hops(self) -> tuple[Facts, ...]:
+        """What was seen of each handover, with the logs of both of its sides."""
+        logs = self._logs()
+        return tuple(
+            replace(facts, producer_log=logs[number], consumer_log=logs[number + 1])
+            for number, facts in enumerate(self._hops)
         )
 
+    async def run(self) -> None:
+        """Boot the first kernel and go on until the last one was looked at, or one dies."""
+        sides = self._route.sides
+        await self._guest.run()
+        states = await self._begin(sides[0])
+        for producer, consumer in pairwise(sides):
+            at_jump = await self._hand_over(producer, consumer)
+            last = consumer is sides[-1]
+            arrival = Arrival(self._guest, consumer, self._route.scenarios, at_jump, last=last)
+            arrived = await arrival.look(states)
+            self._hops.append(arrived.facts)
+            if arrived.facts.end or last:
+                return
+            self._scratch = scratch_array(arrived.scratch)
+            states = await self._again(consumer, arrived.held)
 
-def _keep_logs(folder: Path, guest: Guest, split: int | None) -> None:
-    write_atomic(folder / "producer.log", _text(guest.console[:split]))
-    if split is not None:
-        write_atomic(folder / "consumer.log", _text(guest.console[split:]))
+    def keep_logs(self) -> None:
+        """Write the console, cut at the jumps."""
+        logs = self._logs()
+        for number, log in enumerate(logs):
+            if number < len(self._route.sides) - 1:
+                write_atomic(self._route.hop_folder(number) / "producer.log", log)
+            if number:
+                write_atomic(self._route.hop_folder(number - 1) / "consumer.log", log)
 
+    def _logs(self) -> list[str]:
+        ends = [*self._jumps, len(self._guest.console)]
+        parts = zip([0, *self._jumps], ends, strict=True)
+        return [self._guest.console[start:end].decode("utf-8", "replace") for start, end in parts]
 
-def _text(console: bytes | bytearray) -> str:
-    return console.decode("utf-8", "replace")
+    async def _begin(self, side: Side) -> dict[str, State]:
+        """Wait for the first kernel, and have it preserve what it can."""
+        with _failing(side, self._guest):
+            agent = Agent(self._guest)
+            await agent.hello()
+            self._scratch = scratch_array(await read_scratch(agent))
+            return await self._preserve(agent)
 
+    async def _preserve(self, agent: Agent) -> dict[str, State]:
+        states: dict[str, State] = {}
+        for scenario in self._route.scenarios:
+            try:
+                states[scenario.name] = await scenario.preserve(agent)
+            except NotPossibleError as error:
+                self.impossible[scenario.name] = str(error)
+        if not states:
+            raise NotPossibleError("; ".join(dict.fromkeys(self.impossible.values())))
+        return states
 
-async def _produce(setup: CellSetup, guest: Guest) -> _AtJump:
-    """Bring the producer to the jump and look at it there; then let it go."""
-    address = address_of(JUMP, setup.system_map)
-    agent = Agent(guest)
-    try:
+    async def _again(self, side: Side, held: Mapping[str, State]) -> dict[str, State]:
+        """Have a consumer preserve what it was given, for the next one."""
+        self._stale = await in_thread(lambda: _handoffs(self._guest.ram))
+        with _failing(side, self._guest):
+            agent, states = Agent(self._guest), dict[str, State]()
+            for scenario in self._route.scenarios:
+                with suppress(NotPossibleError):
+                    states[scenario.name] = await scenario.again(agent, held.get(scenario.name))
+            return states
+
+    async def _hand_over(self, producer: Side, consumer: Side) -> AtJump:
+        """Bring a producer to the jump and look at it there; then let it go."""
+        guest = self._guest
+        with _failing(producer, guest):
+            address = await self._jump(producer, consumer)
+        self._jumps.append(len(guest.console))
+        at_jump = await in_thread(lambda: self._look(producer))
+        await guest.clear_break(address)
+        await guest.run()
+        return at_jump
+
+    async def _jump(self, producer: Side, consumer: Side) -> int:
+        """Have the producer jump; return the address where it is stopped now."""
+        guest, agent = self._guest, Agent(self._guest)
+        finalize = all(scenario.finalize for scenario in self._route.scenarios)
+        address = await producer.jump_address(agent)
+        await load_consumer(agent, consumer.cmdline, finalize=finalize)
+        await log_completed(agent, guest, "jump")
+        await guest.interrupt()
         await guest.break_at(address)
         await guest.run()
-        await agent.hello()
-        scratch = await read_scratch(agent)
-        await load_consumer(agent, setup.consumer_cmdline)
-        await log_completed(agent, guest, "jump")
         await jump(agent)
         await guest.wait_for_break()
-    except AgentError as error:
-        raise HarnessError(f"{setup.producer}: {error}") from None
-    except GuestEndedError as error:
-        raise HarnessError(_did_not_jump(setup, guest, error)) from None
-    look = partial(_capture, setup, guest.ram, scratch_array(scratch), len(guest.console))
-    at_jump = await _in_thread(look)
-    await guest.clear_break(address)
-    await guest.run()
-    return at_jump
+        return address
+
+    def _look(self, producer: Side) -> AtJump:
+        standing = Standing(
+            producer=Kernel(producer.name, producer.release, producer.key),
+            ram=self._guest.ram,
+            scratch=self._scratch,
+            stale=self._stale,
+            scenarios=self._route.scenarios,
+            folder=self._route.hop_folder(len(self._jumps) - 1),
+            tamper=self._route.tamper,
+        )
+        return standing.look()
 
 
-async def log_completed(agent: Agent, guest: Guest, what: str) -> None:
-    """Wait until all that the kernel has logged so far is on its console."""
-    mark = f"khoci: {what}"
-    await agent.command("mark", text=mark)
-    await guest.until_logged(mark)
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
+async def in_thread(work: Callable[[], T]) -> T:
     """Run ``work`` beside the event loop; never return while it still uses the guest's memory."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
@@ -154,114 +211,24 @@ async def _in_thread(work: Callable[[], T]) -> T:
         raise
 
 
-def _did_not_jump(setup: CellSetup, guest: Guest, error: GuestEndedError) -> str:
-    log = _text(guest.console)
-    line = loglines.find(loglines.PANIC, log) or loglines.last_line(log) or "its console is empty"
-    return f"{setup.producer}: did not get to the jump, {error}: {line}"
+def _handoffs(ram: GuestRam) -> frozenset[int]:
+    """Where hand-offs are in memory now."""
+    return frozenset(address for item in find_handoffs(ram) for address in item.seen)
 
 
-def _capture(setup: CellSetup, ram: GuestRam, scratch: bytes | None, console_end: int) -> _AtJump:
-    recorder = Recorder(ram)
+@contextmanager
+def _failing(side: Side, guest: Guest) -> Iterator[None]:
+    """Say in one line what keeps a producer from its jump."""
     try:
-        found = handoff.locate(ram)
-        if found is None:
-            return _AtJump(None, console_end)
-        handover = decode(recorder, found.fdt_addr, scratch=scratch)
-        setup.scenario.fill(ram, handover)
-        gained = handed.misread(recorder, handover)
-        contents = digests(ram, ((block.phys, block.order) for block in handover.map.blocks))
-    except DecodeError as error:
-        raise HarnessError(f"{setup.producer}: its handover cannot be decoded: {error}") from None
-    kept = Capture(recorder.recorded(), found.fdt_addr, scratch, digests=contents)
-    _keep_capture(setup, kept)
-    regions = tuple(
-        RegionFact(owner, item.start, item.size, digest(ram, item))
-        for owner, item in handed.regions(handover)
-    )
-    return _AtJump(handover, console_end, regions, tuple(gained))
-
-
-def _keep_capture(setup: CellSetup, kept: Capture) -> None:
-    """Write the capture with what is known of its origin."""
-    whole = replace(
-        kept,
-        producer=setup.kernel,
-        scenario=setup.scenario.name,
-        source="qemu",
-        khoci=__version__,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-    with atomic_path(setup.folder / CAPTURE) as path:
-        capture.save(path, whole)
-
-
-async def _consume(setup: CellSetup, guest: Guest, at_jump: _AtJump) -> Facts:
-    """Wait for the consumer, then see what it made of the preserved memory."""
-    facts = Facts(
-        scenario=setup.scenario.name,
-        handed=handed.summary(at_jump.handover) if at_jump.handover else None,
-        consumer_log="",
-        regions=at_jump.regions,
-        consumer_has=setup.consumer_has,
-    )
-    try:
-        return await _ask(setup, guest, facts, at_jump.misread)
+        yield
+    except AgentError as error:
+        raise HarnessError(f"{side.name}: {error}") from None
     except GuestEndedError as error:
-        return replace(facts, end=error.ended)
-    except AgentError as error:
-        raise HarnessError(f"{setup.consumer}: {error}") from None
+        raise HarnessError(_did_not_jump(side, guest, error)) from None
 
 
-async def _ask(setup: CellSetup, guest: Guest, facts: Facts, misread: Sequence[Range]) -> Facts:
-    agent = Agent(guest)
-    hello = await agent.hello()
-    if setup.consumer_release and hello.release != setup.consumer_release:
-        raise HarnessError(f"{setup.consumer}: the kernel that came up is {hello.release}")
-    pages = await _page_counts(agent, [Range(r.start, r.size) for r in facts.regions])
-    gained = await _page_counts(agent, misread)
-    consumer = ConsumerFacts(
-        release=hello.release,
-        kho=hello.kho,
-        scratch=await read_scratch(agent),
-        complaint=await _use_memory(agent),
-    )
-    await log_completed(agent, guest, "checked")
-    regions = [
-        replace(region, pages=count, after=digest(guest.ram, Range(region.start, region.size)))
-        for region, count in zip(facts.regions, pages, strict=True)
-    ]
-    wrong = [
-        RegionFact("misread", item.start, item.size, "", pages=count)
-        for item, count in zip(misread, gained, strict=True)
-    ]
-    return replace(facts, consumer=consumer, regions=tuple(regions), misread=tuple(wrong))
-
-
-async def _use_memory(agent: Agent) -> str:
-    """Make the consumer allocate and write memory; say what went wrong with that."""
-    try:
-        await agent.command("pressure", percent=PRESSURE_PERCENT)
-    except AgentError as error:
-        return str(error)
-    return ""
-
-
-async def _page_counts(agent: Agent, ranges: Sequence[Range]) -> list[PageCounts]:
-    counts: list[PageCounts] = []
-    for first in range(0, len(ranges), _RANGES_AT_ONCE):
-        text = _ranges_text(ranges[first : first + _RANGES_AT_ONCE])
-        answer = await agent.command("pages", ranges=text)
-        counts += [PageCounts(total=item["pages"], free=item["free"]) for item in answer["ranges"]]
-    return counts
-
-
-def _ranges_text(ranges: Iterable[Range]) -> str:
-    return ",".join(f"{item.start:#x}:{item.size:#x}" for item in ranges)
-
-
-def digest(ram: GuestRam, item: Range) -> str:
-    """SHA-256 of a range of guest memory, as hex."""
-    state = hashlib.sha256()
-    for start in range(item.start, item.end, _CHUNK):
-        state.update(ram.read(start, min(_CHUNK, item.end - start)))
-    return state.hexdigest()
+def _did_not_jump(side: Side, guest: Guest, error: GuestEndedError) -> str:
+    log = guest.console.decode("utf-8", "replace")
+    panics = loglines.Log(log, loglines.shipped()).each("panic")
+    line = next(iter(panics), loglines.last_line(log)) or "its console is empty"
+    return f"{side.name}: did not get to the jump, {error}: {line}"

@@ -24,11 +24,14 @@ class ConsumerTraits:
 
     Attributes:
         symbols: kconfig symbols that it has or has not; one that is not named, it has.
-        kho: whether KHO is on (``kho=on``).
+        kho: whether KHO is on (``kho=on``). Where it is off, memory is kept and ``reserve_mem``
+            revived all the same (kho_populate and kho_memory_init do not ask for it).
+        crash: whether it is made to panic when it is up.
     """
 
     symbols: Mapping[str, bool] = field(default_factory=dict)
     kho: bool = True
+    crash: bool = False
 
     def has(self, symbol: str) -> bool:
         """Whether the consumer is built with ``symbol``."""
@@ -123,6 +126,12 @@ def look(memory: Memory, handover: Handover, abi: Abi, traits: ConsumerTraits) -
     reading = read(memory, handover, abi)
     ram = Extents.of(memory.ram)
     return Outlook(handover, abi, traits, ram, reading, reading.blocks.extents)
+
+
+def not_found(outlook: Outlook) -> str:
+    """Says that the consumer does not find a component's blob in the root."""
+    size = "" if outlook.abi.root.blob == "fdt" else " and blob-size"
+    return f"{outlook.abi.name} looks for {outlook.abi.root.blob}{size} in the node, in vain"
 
 
 def share(part: int, whole: int) -> str:

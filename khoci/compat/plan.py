@@ -8,19 +8,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cell:
-    """A pair of kernels and a scenario, all by name."""
+    """A pair of kernels and a scenario, all by name; and what is broken on purpose, if anything."""
 
     producer: str
     consumer: str
     scenario: str
+    fault: str = ""
 
     @property
     def name(self) -> str:
         """A name that is good for a file."""
-        return f"{self.producer}..{self.consumer}..{self.scenario}"
+        parts = (self.producer, self.consumer, self.scenario, self.fault)
+        return "..".join(part for part in parts if part)
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Both kernels."""
+        return self.producer, self.consumer
 
     def __str__(self) -> str:
-        return f"{self.producer} → {self.consumer} {self.scenario}"
+        broken = f" with {self.fault}" if self.fault else ""
+        return f"{self.producer} → {self.consumer} {self.scenario}{broken}"
 
 
 _WANTED: dict[str, Callable[[int, int], bool]] = {

@@ -7,14 +7,14 @@ understands. Reading the memory map as the consumer does, mistakes included, is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-from khoci.compat.handed import FIRST
-from khoci.compat.outlook import ConsumerTraits, Outlook, look, share
-from khoci.config.abi import Abi, KhoTestAbi, LuoAbi
-from khoci.format.components import Component, walk, whole
+from khoci.compat import predict_luo
+from khoci.compat.handed import FIRST, PARTS, kinds, present
+from khoci.compat.outlook import ConsumerTraits, Outlook, look, not_found, share
+from khoci.config.abi import Abi, KhoTestAbi
+from khoci.format.components import Component, whole
 from khoci.format.handover import Handover
-from khoci.format.memfd import Memfd
 from khoci.format.memory import Memory
 from khoci.format.ranges import Range
 from khoci.format.root import Root
@@ -22,6 +22,8 @@ from khoci.results import Expected
 from khoci.verdicts import Verdict, worst
 
 Prediction = dict[str, Expected]
+
+_MEMFD = predict_luo.inside("memfd")
 
 _UNDECODED = "khoci could not decode it"
 _NOT_FOUND = {
@@ -33,30 +35,55 @@ _NOT_FOUND = {
 
 
 def predict(
-    memory: Memory, handover: Handover, abi: Abi, traits: ConsumerTraits | None = None
+    memory: Memory,
+    handover: Handover,
+    abi: Abi,
+    traits: ConsumerTraits | None = None,
+    components: Collection[str] = (),
 ) -> Prediction:
     """What will become of each component of ``handover``.
 
     What is inside of LUO (sessions, files and objects bound to them) is listed too, all of a kind
-    together.
+    together; parts of others (``vmalloc``, ``block``) only if ``components`` has them.
 
     Args:
         memory: of the producer at the jump, at least the pages of its memory map.
         handover: what was decoded from it.
         abi: the consumer's release.
         traits: what else is known of the consumer.
+        components: those to list besides, also where nothing of them is handed over.
     """
     traits = traits or ConsumerTraits()
-    names = (*FIRST, *(component.name for component in handover.components), *_kinds(handover))
+    names = [name for name in present(handover) if name not in PARTS or name in components]
+    absent = dict.fromkeys(components, Expected(Verdict.ABSENT, "nothing of this is handed over"))
     refusal = _refusal(handover.root, abi, traits)
     if refusal:
-        return dict.fromkeys(names, Expected(Verdict.REFUSED, refusal))
+        taken = dict.fromkeys(names, Expected(Verdict.REFUSED, refusal))
+        return _crashed({**absent, **taken}, traits)
     outlook = look(memory, handover, abi, traits)
     end = _end(outlook)
     if end:
         found = Expected(Verdict.ACCEPTED, f"{abi.name} takes the root over")
-        return {**dict.fromkeys(names, end), "root": found}
-    return {name: _expected(outlook, name) for name in names}
+        return {**absent, **dict.fromkeys(names, end), "root": found}
+    return _crashed({**absent, **{name: _expected(outlook, name) for name in names}}, traits)
+
+
+def unreadable(reason: str, components: Collection[str] = ()) -> Prediction:
+    """What to expect where the root is no FDT: kho_populate of every release refuses it."""
+    text = f"there is no root FDT to read, and every consumer says so: {reason}"
+    return dict.fromkeys((*FIRST, *components), Expected(Verdict.REFUSED, text))
+
+
+def _crashed(prediction: Prediction, traits: ConsumerTraits) -> Prediction:
+    """The prediction for a consumer that is made to panic when it is up."""
+    if not traits.crash:
+        return prediction
+    return {
+        name: expected
+        if expected.verdict is Verdict.ABSENT
+        else Expected(Verdict.PANIC, f"khoci makes it panic; until then {expected}")
+        for name, expected in prediction.items()
+    }
 
 
 def cell_verdict(prediction: Prediction) -> Verdict:
@@ -77,7 +104,7 @@ def _refusal(root: Root, abi: Abi, traits: ConsumerTraits) -> str | None:
 
 def _end(outlook: Outlook) -> Expected | None:
     """What becomes of all but the root if the consumer dies, or khoci cannot tell; else None."""
-    panic = _map_panic(outlook) or _luo_panic(outlook)
+    panic = _map_panic(outlook) or predict_luo.panic(outlook)
     if panic:
         return Expected(Verdict.PANIC, panic)
     if outlook.reading.error:
@@ -93,38 +120,14 @@ def _map_panic(outlook: Outlook) -> str | None:
     return "; ".join((outlook.manner, *outlook.reading.notes))
 
 
-def _luo_panic(outlook: Outlook) -> str | None:
-    """Why the consumer's LUO cannot read the state, and therefore panics, or None."""
-    reader, state = outlook.luo_reader, outlook.handover.luo
-    if reader is None or state is None:
-        return None
-    wanted = f"{reader.compatible} ({reader.form})"
-    written = f"{state.version} ({state.shape.value})"
-    text = None
-    if not outlook.finds("luo"):
-        text = _no_blob(outlook)
-    elif wanted != written:
-        text = f"LUO of {outlook.abi.name} wants {wanted}, not {written}"
-    elif reader.session and str(state.session_version) != reader.session:
-        text = f"LUO of {outlook.abi.name} wants {reader.session}, not {state.session_version}"
-    elif reader.flb and str(state.flb_version) != reader.flb:
-        there = state.flb_version or "a state without the node luo-flb"
-        text = f"LUO of {outlook.abi.name} wants {reader.flb}, not {there}"
-    return text and f"{text}: luo_early_startup fails, and that is a panic"
-
-
 def _expected(outlook: Outlook, name: str) -> Expected:
     if not outlook.finds(name):
-        return Expected(_NOT_FOUND.get(name, Verdict.ACCEPTED), _no_blob(outlook))
+        return Expected(_NOT_FOUND.get(name, Verdict.ACCEPTED), not_found(outlook))
     if name in RULES:
         return RULES[name](outlook)
-    kind = _kinds(outlook.handover).get(name)
-    return _inside_luo(outlook, kind) if kind else Expected(Verdict.ACCEPTED, "khoci has no rule")
-
-
-def _no_blob(outlook: Outlook) -> str:
-    size = "" if outlook.abi.root.blob == "fdt" else " and blob-size"
-    return f"{outlook.abi.name} looks for {outlook.abi.root.blob}{size} in the node, in vain"
+    if name in kinds(outlook.handover):
+        return predict_luo.inside(name)(outlook)
+    return Expected(Verdict.ACCEPTED, "khoci has no rule")
 
 
 def _first(found: Iterable[str | None]) -> str | None:
@@ -184,11 +187,12 @@ def _scratch(outlook: Outlook) -> Expected:
 
 
 def _reserve_mem(outlook: Outlook) -> Expected:
-    value, wanted = outlook.handover.reserve_mem, outlook.abi.reserve_mem.compatible
-    if value is None:
+    component, wanted = outlook.component("reserve_mem"), outlook.abi.reserve_mem.compatible
+    written = component.version if component else None
+    if written is not None and str(written) != wanted:
+        return Expected(Verdict.REFUSED, f"{outlook.abi.name} wants {wanted}, not {written}")
+    if outlook.handover.reserve_mem is None:
         return Expected(Verdict.ACCEPTED, _UNDECODED)
-    if str(value.version) != wanted:
-        return Expected(Verdict.REFUSED, f"{outlook.abi.name} wants {wanted}, not {value.version}")
     lost = _first(_lost_regions(outlook))
     if lost:
         return Expected(Verdict.CORRUPT, f"the regions are revived, but {lost}")
@@ -234,62 +238,9 @@ def _test_failure(outlook: Outlook, reader: KhoTestAbi, component: Component) ->
     return outlook.lost("kho_test", whole([component]))
 
 
-def _luo(outlook: Outlook) -> Expected:
-    state, component = outlook.handover.luo, outlook.component("luo")
-    if outlook.luo_reader is None:
-        if state and state.sessions == 0:
-            text = "no session was handed over, and the consumer does not read the empty state"
-            return Expected(Verdict.ABSENT, text)
-        return Expected(Verdict.DROPPED, f"nothing in {outlook.abi.name} reads it")
-    if state is None or component is None:
-        return Expected(Verdict.ACCEPTED, _UNDECODED)
-    lost = outlook.lost("luo", component.owned)
-    if lost:
-        return Expected(Verdict.CORRUPT, lost)
-    return Expected(Verdict.RESTORED, f"{outlook.abi.name} understands {state.version}")
-
-
-def _kinds(handover: Handover) -> dict[str, list[Component]]:
-    """Sessions, files by their kind, and FLBs: all that has a name of its own inside of LUO."""
-    kinds: dict[str, list[Component]] = {}
-    for component in handover.components:
-        if component.name == "luo":
-            for _, item in walk(component.children):
-                if item.label:
-                    kinds.setdefault(item.name, []).append(item)
-    return kinds
-
-
-def _inside_luo(outlook: Outlook, components: list[Component]) -> Expected:
-    """All of one kind; they are read when /dev/liveupdate is opened first, all or none."""
-    luo, reader, name = _luo(outlook), outlook.luo_reader, outlook.abi.name
-    if luo.verdict is not Verdict.RESTORED or reader is None:
-        return luo
-    if components[0].name == "flb":
-        return _flbs(outlook, reader)
-    foreign = _foreign(outlook.handover, reader)
-    if foreign:
-        text = f"{name} has no handler for {', '.join(foreign)}: it gives up all sessions"
-        return Expected(Verdict.REFUSED, text)
-    if any(isinstance(item.value, Memfd) and item.value.unknown_seals for item in components):
-        return Expected(Verdict.REFUSED, f"{name} does not know some of the seals")
-    lost = _first(outlook.lost(item.title, whole([item])) for item in components)
-    if lost:
-        return Expected(Verdict.CORRUPT, lost)
-    return Expected(Verdict.RESTORED, f"{name} understands each, and all their pages are reserved")
-
-
-def _flbs(outlook: Outlook, reader: LuoAbi) -> Expected:
-    if "flbs" not in reader.limits:
-        return Expected(Verdict.DROPPED, f"nothing in {outlook.abi.name} reads them")
-    return Expected(Verdict.ACCEPTED, "who uses one in the consumer decides what becomes of it")
-
-
-def _foreign(handover: Handover, reader: LuoAbi) -> list[str]:
-    """The kinds of file that no handler restores."""
-    files = (kind for name, kind in _kinds(handover).items() if name not in ("session", "flb"))
-    versions = {str(item.version) for kind in files for item in kind}
-    return sorted(versions - set(reader.handlers))
+def _vmalloc(outlook: Outlook) -> Expected:
+    """What becomes of its users: files, or the kernel's own test."""
+    return _kho_test(outlook) if outlook.component("kho_test") else _MEMFD(outlook)
 
 
 def _metadata(outlook: Outlook) -> Expected:
@@ -309,6 +260,11 @@ RULES: Mapping[str, Callable[[Outlook], Expected]] = {
     "scratch": _scratch,
     "reserve_mem": _reserve_mem,
     "kho_test": _kho_test,
-    "luo": _luo,
+    "luo": predict_luo.luo,
+    "session": predict_luo.inside("session"),
+    "memfd": _MEMFD,
+    "flb": predict_luo.flbs,
+    "vmalloc": _vmalloc,
+    "block": predict_luo.inside("session"),
     "kexec-metadata": _metadata,
 }

@@ -21,7 +21,7 @@ from khoci.format.memory import PAGE_SIZE, Memory, fetch
 from khoci.format.payload import string
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from khoci.format.fdt import Node
 
@@ -131,13 +131,17 @@ def find_handoffs(memory: Memory) -> list[Handoff]:
     return [Handoff(*key, seen=tuple(addresses)) for key, addresses in seen.items()]
 
 
-def locate(memory: Memory) -> Handoff | None:
+def locate(memory: Memory, stale: Collection[int] = ()) -> Handoff | None:
     """The hand-off in ``memory``, None if there is none.
+
+    Args:
+        memory: of a kernel at the jump.
+        stale: addresses where one was seen before: what this kernel itself was told.
 
     Raises:
         DecodeError: there are several that say different things.
     """
-    found = find_handoffs(memory)
+    found = [item for item in find_handoffs(memory) if not set(item.seen) <= set(stale)]
     if len(found) > 1:
         addresses = ", ".join(f"{item.seen[0]:#x}" for item in found)
         place = Place("setup_data", found[0].seen[0])

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from khoci.errors import HarnessError
 
+INTERRUPT = b"\x03"
+"""Asks a running guest to stop; the answer is a stop reply."""
+
 
 def encode_packet(payload: str) -> bytes:
     """Frame ``payload`` as a packet."""

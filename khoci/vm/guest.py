@@ -123,6 +123,15 @@ class Guest:
         self._clock.reset()
         await self._gdb_channel.send(b"+" + gdb.encode_packet("c"))
 
+    async def interrupt(self) -> None:
+        """Stop the guest where it is.
+
+        Raises:
+            GuestEndedError: the guest ended before that.
+        """
+        await self._gdb_channel.send(gdb.INTERRUPT)
+        await self._unless_ended(self._stops.get())
+
     async def break_at(self, address: int) -> None:
         """Set the one breakpoint, at virtual ``address``; the guest must be stopped."""
         await self._gdb_command(gdb.insert_breakpoint(address))

@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from khoci.compat import handed
+from khoci.format import capture
+from khoci.format.extents import Extents
 from khoci.format.handover import Handover, decode
 from khoci.format.memory import Pages
 from khoci.format.ranges import Range, merge
 from tests.format.guests import REGION, SCRATCH, guest, scratch_array
+from tests.format.test_real_captures import FOLDER
+
+CAPTURES = sorted(FOLDER.glob("*.khocap"))
+MIB = 1 << 20
 
 
 def decoded(family: str) -> tuple[Pages, Handover]:
@@ -46,6 +55,76 @@ def test_each_region_by_its_own_name() -> None:
     assert handover.fdt_addr is not None
     assert ("root", Range(handover.fdt_addr, 4096)) in found
     assert {owner.split()[0] for owner, _ in found} == {"root", "kho_test", "reserve_mem"}
+
+
+def real(path: Path) -> Handover:
+    kept = capture.load(path)
+    return decode(kept.pages, kept.fdt_addr, scratch=kept.scratch)
+
+
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.stem)
+def test_each_preserved_byte_has_one_owner(path: Path) -> None:
+    handover = real(path)
+    found = [item for _, item in handed.regions(handover)]
+    assert all(one.end <= other.start for one, other in pairwise(sorted(found)))
+    assert Extents.of(found) == handover.map.blocks.extents
+
+
+def owners(name: str) -> Counter[str]:
+    sizes: Counter[str] = Counter()
+    for owner, item in handed.regions(real(FOLDER / name)):
+        sizes[owner] += item.size
+    return sizes
+
+
+def test_what_is_inside_of_luo_has_owners_of_its_own() -> None:
+    found = owners("v7.3.4-luo.khocap")
+    assert set(found) == {
+        *("root", "luo blob", "luo", "session", "memfd", "flb", "kexec-metadata"),
+    }
+    assert found["luo blob"] == found["flb"] == 4096
+    assert found["memfd"] > 9 * MIB
+
+
+def test_of_the_test_the_whole_block_of_its_list_is_apart() -> None:
+    found = owners("v7.3.4-kho-test.khocap")
+    assert found["kho_test blob"] == 2 * 4096
+    assert found["kho_test"] == 12 * MIB + 2 * 4096
+
+
+def test_what_nobody_owns_is_an_orphan() -> None:
+    handover = real(FOLDER / "v7.3.4-reserve-mem.khocap")
+    lonely = replace(handover, components=())
+    found = handed.regions(lonely)
+    assert {owner for owner, _ in found} == {"root", "orphan"}
+    assert Extents.of(item for _, item in found) == handover.map.blocks.extents
+
+
+def test_what_has_to_be_preserved_and_is_not_has_an_owner_too() -> None:
+    handover = real(FOLDER / "v6.18.15-reserve-mem.khocap")
+    unread = replace(handover, map=replace(handover.map, blocks=handover.map.blocks[:0]))
+    assert handed.regions(unread) == handed.regions(handover)
+
+
+def test_sessions_files_and_parts_are_components() -> None:
+    found = handed.summary(real(FOLDER / "v7.3.4-luo.khocap"))
+    assert found.components == (
+        *("root", "memory map", "scratch", "luo", "kexec-metadata"),
+        *("session", "memfd", "flb", "vmalloc", "block"),
+    )
+    empty = handed.summary(real(FOLDER / "v7.3.4-reserve-mem.khocap"))
+    assert not {"session", "memfd", "flb", "vmalloc", "block"} & set(empty.components)
+
+
+def test_versions_and_counts_are_told() -> None:
+    found = handed.summary(real(FOLDER / "v7.1.13-luo.khocap"))
+    assert found.kexecs == 1
+    assert found.versions["root"] == "kho-v3"
+    assert found.versions["luo"] == "luo-v1"
+    assert found.versions["session"] == "luo-session-v2"
+    assert found.versions["memfd"] == "memfd-v2"
+    assert found.versions["kexec-metadata"] == "1"
+    assert handed.summary(real(FOLDER / "v6.17.13-kho-test.khocap")).kexecs is None
 
 
 def test_misread_memory_is_in_ram_and_was_not_preserved() -> None:

@@ -1,115 +1,158 @@
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from khoci.compat import loglines
+from khoci.compat.facts import Facts
+from khoci.compat.loglines import Log, matched, never_matched
+from khoci.config.loglines import Pattern, load_patterns
+from khoci.paths import data_dir
+from khoci.results import CellResult
+from khoci.verdicts import Verdict
 from tests.compat import logs
 
-ALL = [value for value in vars(loglines).values() if isinstance(value, re.Pattern)]
+PATTERNS = load_patterns(data_dir("matrix") / "loglines.toml")
+RELEASES = ("6.16", "6.17", "6.18", "6.19", "7.0", "7.1", "7.2", "7.3")
+
+
+def line(component: str, meaning: str, log: str, name: str = "") -> str | None:
+    return Log(log, PATTERNS).line(component, meaning, name)
 
 
 @pytest.mark.parametrize("release", logs.FOUND)
 def test_every_release_says_that_it_found_a_handover(release: str) -> None:
-    assert loglines.find(loglines.ROOT_FOUND, logs.FOUND[release])
-    assert not loglines.find(loglines.ROOT_REFUSED, logs.FOUND[release])
+    assert line("root", "found", logs.FOUND[release])
+    assert not line("root", "refused", logs.FOUND[release])
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("component", "meaning", "text"),
     [
-        "KHO: setup: handover FDT (0x24a000) is incompatible with 'kho-v1': 1",
-        "KHO: setup: handover FDT (0x276000) is incompatible with 'kho-v4': 1",
-        "KHO: setup: handover FDT (0x276000) is invalid: -9",
-        "KHO: disabling KHO revival: -22",
-        "KHO: disabling KHO revival",
-        "Passed KHO data, but CONFIG_KEXEC_HANDOVER not set. Ignoring.",
+        ("root", "refused", "KHO: setup: handover FDT (0x24a000) is incompatible with 'kho-v1': 1"),
+        ("root", "refused", "KHO: setup: handover FDT (0x276000) is incompatible with 'kho-v4': 1"),
+        ("root", "refused", "KHO: setup: handover FDT (0x276000) is invalid: -9"),
+        ("root", "refused", "KHO: setup: failed to memremap scratch (phys=0x3000, len=48)"),
+        ("root", "refused", "KHO: disabling KHO revival: -22"),
+        ("root", "refused", "KHO: disabling KHO revival"),
+        ("root", "refused", "Passed KHO data, but CONFIG_KEXEC_HANDOVER not set. Ignoring."),
+        ("memory map", "failed", "KHO: failed to get preserved memory bitmaps"),
+        ("memory map", "failed", "KHO: failed to get preserved memory map"),
+        ("memory map", "failed", "KHO: failed to get preserved KHO memory tree"),
+        ("memory map", "failed", "KHO: failed to restore folio for KHO fdt"),
+        ("kexec-metadata", "refused", "KHO: kexec-metadata blob too small (4 bytes)"),
+        ("kexec-metadata", "refused", "KHO: kexec-metadata blob too small for v1 (8 < 76)"),
+        ("kexec-metadata", "refused", "KHO: kexec-metadata version 2 not supported (expected 1)"),
+        ("kho_test", "restored", "test_kho: KHO restore succeeded"),
+        ("kho_test", "failed", "test_kho: KHO restore failed"),
+        ("kho_test", "failed", "test_kho: failed to retrieve kho_test FDT: -22"),
+        ("luo", "found", "luo: Retrieved live update data, liveupdate number: 1"),
+        ("luo", "off", "luo: Disabling liveupdate because KHO is disabled"),
+        ("luo", "refused", "luo: FDT 'LUO' is incompatible with 'luo-v1' [1]"),
+        ("luo", "refused", "luo: failed to retrieve FDT 'LUO' from KHO: -EINVAL"),
+        ("luo", "refused", "luo: LUO state is incompatible with 'luo-v5'"),
+        ("luo", "refused", "luo: LUO state is too small (16 < 32)"),
+        ("luo", "refused", "luo: Session node incompatible [luo-session-v2]"),
+        ("luo", "refused", "luo: Unable to get session node: [luo-session]"),
+        ("luo", "refused", "luo: Unable to get session header 'luo-session-header' [4]"),
+        ("luo", "refused", "luo: Unable to get FLB node [luo-flb]"),
+        ("luo", "refused", "luo: FLB node is incompatible with 'luo-flb-v1' [1]"),
+        ("luo", "refused", "luo: Block contains invalid entry count: 99"),
+        ("luo", "refused", "luo: Block set is corrupted"),
+        ("session", "refused", "luo: No registered handler for compatible 'vfio-v1'"),
+        ("session", "refused", "luo: Failed to insert session [a] -EEXIST"),
+        ("session", "refused", "luo: File count mismatch: expected 2, found 1"),
+        ("memfd", "failed", "memfd_luo: Unable to restore folio at physical address: 1b6000"),
+        ("memfd", "failed", "memfd_luo: shmem: failed to account folio index 3(1 pages): -28"),
+        ("flb", "found", "liveupdate test: flb-v0: found flb data from the previous boot"),
+        ("flb", "failed", "liveupdate test: flb-v0: ERROR - incorrect data handle: 1, expected 2"),
+        ("", "asked", "sysrq: Trigger a crash"),
+        ("", "panic", "Kernel panic - not syncing: Attempted to kill the idle task!"),
+        ("", "panic", "PANIC: early exception 0x0e IP 10:ffffffff81 error 0 cr2 0x0"),
+        ("reserve_mem", "found", "Revived memory reservation 'khoci-small' from KHO"),
+        ("reserve_mem", "refused", "FDT 'memblock' has no child 'a': -1"),
+        ("reserve_mem", "refused", "FDT 'memblock' is incompatible with 'memblock-v1': 1"),
+        ("reserve_mem", "refused", "failed to retrieve FDT 'memblock' from KHO: -22"),
+        ("reserve_mem", "refused", "Node 'a' is incompatible with 'reserve-mem-v1': 1"),
+        ("reserve_mem", "refused", "KHO reserve-mem 'a' has wrong size (0x1000 != 0x2000)"),
+        ("reserve_mem", "refused", "KHO reserve-mem 'a' has wrong alignment (0x1000, 0x100000)"),
     ],
 )
-def test_refused_root(line: str) -> None:
-    assert loglines.find(loglines.ROOT_REFUSED, f"a\n{line}\nb") == line
-    assert not loglines.find(loglines.ROOT_FOUND, line)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "KHO: failed to get preserved memory bitmaps",
-        "KHO: failed to get preserved memory map",
-        "KHO: failed to get preserved KHO memory tree",
-        "KHO: failed to restore folio for KHO fdt",
-    ],
-)
-def test_a_memory_map_that_could_not_be_read(line: str) -> None:
-    assert loglines.find(loglines.MAP_FAILED, line) == line
-
-
-@pytest.mark.parametrize(
-    ("pattern", "line"),
-    [
-        (loglines.METADATA_REFUSED, "KHO: kexec-metadata blob too small (4 bytes)"),
-        (loglines.METADATA_REFUSED, "KHO: kexec-metadata blob too small for v1 (8 < 76)"),
-        (loglines.METADATA_REFUSED, "KHO: kexec-metadata version 2 not supported (expected 1)"),
-        (loglines.TEST_RESTORED, "test_kho: KHO restore succeeded"),
-        (loglines.TEST_FAILED, "test_kho: KHO restore failed"),
-        (loglines.TEST_FAILED, "test_kho: failed to retrieve kho_test FDT: -22"),
-        (loglines.LUO_RETRIEVED, "luo: Retrieved live update data, liveupdate number: 1"),
-        (loglines.LUO_REFUSED, "luo: FDT 'LUO' is incompatible with 'luo-v1' [1]"),
-        (loglines.LUO_REFUSED, "luo: LUO state is incompatible with 'luo-v5'"),
-        (loglines.LUO_REFUSED, "luo: LUO state is too small (16 < 32)"),
-        (loglines.LUO_REFUSED, "luo: Session node incompatible [luo-session-v2]"),
-        (loglines.LUO_REFUSED, "luo: Unable to get session node: [luo-session]"),
-        (loglines.LUO_REFUSED, "luo: Unable to get FLB node [luo-flb]"),
-        (loglines.LUO_REFUSED, "luo: FLB node is incompatible with 'luo-flb-v1' [1]"),
-        (loglines.LUO_REFUSED, "luo: Block contains invalid entry count: 99"),
-        (loglines.LUO_REFUSED, "luo: Block set is corrupted"),
-        (loglines.PANIC, "Kernel panic - not syncing: Attempted to kill the idle task!"),
-        (loglines.PANIC, "PANIC: early exception 0x0e IP 10:ffffffff81 error 0 cr2 0x0"),
-        (loglines.revived("khoci-small"), "Revived memory reservation 'khoci-small' from KHO"),
-        (loglines.revival_refused("a"), "FDT 'memblock' has no child 'a': -1"),
-        (loglines.revival_refused("a"), "FDT 'memblock' is incompatible with 'memblock-v1': 1"),
-        (loglines.revival_refused("a"), "failed to retrieve FDT 'memblock' from KHO: -22"),
-        (loglines.revival_refused("a"), "Node 'a' is incompatible with 'reserve-mem-v1': 1"),
-        (
-            loglines.revival_refused("a"),
-            "KHO reserve-mem 'a' has wrong size (0x1000 != 0x2000)",
-        ),
-        (
-            loglines.revival_refused("a"),
-            "KHO reserve-mem 'a' has wrong alignment (0x1000, 0x100000)",
-        ),
-    ],
-)
-def test_one_pattern_knows_the_line(pattern: re.Pattern[str], line: str) -> None:
-    assert loglines.find(pattern, line) == line
-    others = [other for other in ALL if other is not pattern]
-    assert not any(other.search(line) for other in others)
+def test_one_meaning_is_known_of_a_line(component: str, meaning: str, text: str) -> None:
+    assert line(component, meaning, f"a\n{text} \r\nb") == text
+    found = {(item.component, item.meaning) for item in PATTERNS if item.regex.search(text)}
+    assert found == {(component, meaning)}
 
 
 def test_exec_from_names_the_release() -> None:
-    match = loglines.EXEC_FROM.search(logs.SELF_7_3)
+    match = Log(logs.SELF_7_3, PATTERNS).find("kexec-metadata", "found")
     assert match is not None
     assert (match["release"], match["count"]) == ("7.3.4", "1")
 
 
 @pytest.mark.parametrize("name", ["khoci", "khoci-smal", "khoci.small"])
 def test_other_regions_are_not_meant(name: str) -> None:
-    assert not loglines.find(loglines.revived(name), logs.SELF_7_3)
-    assert not loglines.find(
-        loglines.revival_refused(name), "FDT 'memblock' has no child 'khoci-small': -1"
-    )
+    assert line("reserve_mem", "found", logs.SELF_7_3, "khoci-small")
+    assert not line("reserve_mem", "found", logs.SELF_7_3, name)
+    refused = "FDT 'memblock' has no child 'khoci-small': -1"
+    assert not line("reserve_mem", "refused", refused, name)
+
+
+def test_a_line_that_names_none_means_them_all() -> None:
+    text = "FDT 'memblock' is incompatible with 'memblock-v1': 1"
+    assert line("reserve_mem", "refused", text, "khoci-small") == text
 
 
 def test_no_pattern_takes_an_ordinary_line() -> None:
-    for line in logs.OTHER_LINES.splitlines():
-        assert not any(pattern.search(line) for pattern in ALL), line
+    for text in logs.OTHER_LINES.splitlines():
+        assert not any(pattern.regex.search(text) for pattern in PATTERNS), text
+
+
+def facts(producer: str = "", consumer: str = "") -> Facts:
+    return Facts("memfd", None, consumer_log=consumer, producer_log=producer)
+
+
+def test_what_matched_is_told_by_name_and_side() -> None:
+    preserved = "liveupdate test: test-flb-v0: preserve was triggered"
+    shown = matched(PATTERNS, facts(producer=f"{logs.FOUND['7.3']}\n{preserved}"))
+    assert shown == ("flb-preserved",)
+    shown = matched(PATTERNS, facts(consumer=logs.FOUND["7.3"]))
+    assert shown == ("root-found",)
+    shown = matched(PATTERNS, facts(producer="Run /init as init process"))
+    assert shown == ("init-runs",)
+    assert matched(PATTERNS, facts(consumer=preserved)) == ()
+
+
+def result(*names: str) -> CellResult:
+    return CellResult("7.2", "7.3", "memfd", Verdict.RESTORED, {}, matched=names)
+
+
+def test_a_pattern_that_nobody_shows_is_reported() -> None:
+    common = [pattern for pattern in PATTERNS if not pattern.rare]
+    names = [pattern.name for pattern in common]
+    assert never_matched(PATTERNS, [result(*names)], RELEASES) == []
+    assert never_matched(PATTERNS, [result(*names[2:]), result(names[0])], RELEASES) == [names[1]]
+    assert never_matched(PATTERNS, [], RELEASES) == names
+
+
+def test_a_pattern_of_other_releases_is_not_missed() -> None:
+    missed = never_matched(PATTERNS, [], ["v6.16.12"])
+    assert "root-found" in missed
+    assert not {"luo-retrieved", "kho-test-restored", "metadata-read"} & set(missed)
+    assert "luo-flb-node-missing" not in never_matched(PATTERNS, [], ["7.2", "7.3"])
+    assert "luo-flb-node-missing" in never_matched(PATTERNS, [], ["7.0"])
+
+
+def test_what_is_rare_is_not_missed() -> None:
+    rare: list[Pattern] = [replace(pattern, rare="never seen") for pattern in PATTERNS]
+    assert never_matched(tuple(rare), [], RELEASES) == []
 
 
 @pytest.mark.parametrize(
-    "line",
+    "text",
     [
         "WARNING: CPU: 0 PID: 1 at kernel/kexec_handover.c:243 kho_restore_page+0x1c/0x90",
         "WARNING: kernel/liveupdate/kexec_handover.c:243 at kho_restore_page+0x1c, CPU#0: swapper",
@@ -123,8 +166,8 @@ def test_no_pattern_takes_an_ordinary_line() -> None:
         "INFO: task swapper/0:1 blocked for more than 120 seconds.",
     ],
 )
-def test_splats(line: str) -> None:
-    assert loglines.splats(f"quiet\n{line}\n") == (line,)
+def test_splats(text: str) -> None:
+    assert loglines.splats(f"quiet\n{text}\n") == (text,)
 
 
 def test_a_warning_is_one_splat() -> None:
@@ -151,7 +194,7 @@ def test_last_line(log: str, last: str) -> None:
 
 @given(st.text())
 def test_any_console_can_be_searched(log: str) -> None:
-    found = loglines.find(loglines.PANIC, log + "\nKernel panic - not syncing: x \r\n" + log)
-    assert found is not None
-    assert "panic" in found.lower()
+    whole = log + "\nKernel panic - not syncing: x \r\n" + log
+    found = loglines.Log(whole, loglines.shipped()).each("panic")
+    assert any("panic" in line.lower() for line in found)
     assert len(loglines.splats(log)) <= len(log.splitlines())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from khoci.compat import verdict
 from khoci.compat.outlook import ConsumerTraits
-from khoci.compat.predict import RULES, Prediction, cell_verdict, predict
+from khoci.compat.predict import RULES, Prediction, cell_verdict, predict, unreadable
 from khoci.config.abi import Abi, load_releases
 from khoci.format import capture
 from khoci.format.capture import Capture
@@ -182,6 +182,76 @@ def test_a_consumer_with_kho_off_keeps_the_memory_and_reads_little() -> None:
     assert predicted("7.3", "7.3", traits=off)["reserve_mem"].verdict is Verdict.RESTORED
 
 
+def test_a_consumer_that_is_made_to_panic() -> None:
+    crash = ConsumerTraits(crash=True)
+    prediction = predicted("7.3", "7.3", traits=crash)
+    assert set(words(prediction).values()) == {"panic"}
+    assert "until then restored: " in prediction["reserve_mem"].reason
+    assert set(words(predicted("7.2", "7.1", traits=crash)).values()) == {"panic"}
+    assert words(predicted("6.19", "6.18", traits=crash))["luo"] == "absent"
+
+
+def test_one_that_dies_before_that_dies_of_what_it_is_given() -> None:
+    prediction = predicted("6.17", "6.18", traits=ConsumerTraits(crash=True))
+    assert prediction["root"].verdict is Verdict.ACCEPTED
+    assert "reads 4096 bytes" in prediction["memory map"].reason
+
+
+def listed(producer: str, consumer: str, scenario: str, *components: str) -> dict[str, str]:
+    kept, handover = captured(RELEASES.select(producer).name, scenario)
+    abi = RELEASES.select(consumer)
+    return words(predict(kept.pages, handover, abi, components=components))
+
+
+def test_what_a_scenario_is_about_is_listed_though_nothing_of_it_is_there() -> None:
+    assert listed("7.3", "7.3", "reserve-mem", "memfd", "flb")["memfd"] == "absent"
+    assert listed("7.3", "7.3", "reserve-mem", "reserve_mem")["reserve_mem"] == "restored"
+    assert listed("7.3", "7.1", "reserve-mem", "memfd") == {
+        **dict.fromkeys(predicted("7.3", "7.1"), "refused"),
+        "memfd": "absent",
+    }
+
+
+def test_parts_of_others_are_listed_where_they_are_asked_for() -> None:
+    assert "vmalloc" not in listed("7.3", "7.3", "kho-test")
+    assert listed("7.3", "7.3", "kho-test", "vmalloc")["vmalloc"] == "restored"
+    assert listed("6.18", "6.17", "kho-test", "vmalloc")["vmalloc"] == "dropped"
+
+
+def test_a_root_that_is_no_fdt_is_refused() -> None:
+    prediction = unreadable("root: bad magic", ("reserve_mem",))
+    assert set(words(prediction).values()) == {"refused"}
+    assert tuple(prediction) == ("root", "memory map", "scratch", "reserve_mem")
+    assert "bad magic" in prediction["root"].reason
+
+
+@pytest.mark.parametrize("series", ["6.19", "7.0", "7.1", "7.2", "7.3"])
+def test_real_sessions_and_what_is_in_them_come_back(series: str) -> None:
+    found = listed(series, series, "luo", "session", "memfd", "vmalloc", "flb")
+    expected = "absent" if series == "6.19" else "restored"
+    assert (found["session"], found["memfd"], found["vmalloc"]) == ("restored",) * 3
+    assert found["flb"] == expected
+
+
+def test_objects_of_the_kernels_test_need_the_test() -> None:
+    no_test = ConsumerTraits({"LIVEUPDATE_TEST": False})
+    assert predicted("7.3", "7.3", "luo", no_test)["flb"].verdict is Verdict.DROPPED
+    assert predicted("7.0", "6.19", "luo")["flb"].verdict is Verdict.DROPPED
+
+
+def test_regions_of_an_unknown_version_are_refused_though_they_cannot_be_decoded() -> None:
+    kept, handover = captured("v7.3.4", "reserve-mem")
+    parts = tuple(
+        replace(item, version=Version("memblock", 2), value=None)
+        if item.name == "reserve_mem"
+        else item
+        for item in handover.components
+    )
+    prediction = predict(kept.pages, replace(handover, components=parts), RELEASES.select("7.3"))
+    assert prediction["reserve_mem"].verdict is Verdict.REFUSED
+    assert prediction["reserve_mem"].reason == "v7.3.4 wants memblock-v1, not memblock-v2"
+
+
 def test_a_consumer_that_says_that_its_test_failed() -> None:
     silent = RELEASES.select("6.18")
     assert silent.kho_test is not None
@@ -285,7 +355,7 @@ def test_one_file_without_a_handler_spoils_all_sessions() -> None:
     mine = memfd(2, preserved("7.2"))
     vfio = replace(mine, name="vfio-pci", label="0x1", version=Version("vfio-pci", 1))
     prediction = predicted_sessions("7.2", "7.3", mine, vfio)
-    found = {prediction[name].verdict for name in ("session", "memfd", "vfio-pci")}
+    found = {prediction[name].verdict for name in ("luo", "session", "memfd", "vfio-pci")}
     assert found == {Verdict.REFUSED}
     assert "no handler for vfio-pci-v1" in prediction["memfd"].reason
 

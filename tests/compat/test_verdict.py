@@ -4,101 +4,30 @@ from dataclasses import replace
 
 import pytest
 
-from khoci.compat.facts import ConsumerFacts, Facts, Handed, PageCounts, RegionFact
-from khoci.compat.verdict import RULES, cell_verdict, death, judge
-from khoci.results import Judgement
+from khoci.compat.facts import ConsumerFacts, Facts, PageCounts, RegionFact
+from khoci.compat.verdict import cell_verdict, death, judge
 from khoci.verdicts import Verdict
-from khoci.vm.guest import End, Ended
+from khoci.vm.guest import Ended
 from tests.compat import logs
-
-FIRST = ("root", "memory map", "scratch")
-ALL = (*FIRST, "reserve_mem", "kho_test", "luo", "kexec-metadata")
-SCRATCH = ((0x100_0000, 0x100_0000), (0x200_0000, 0x100_0000))
-RESET = Ended(End.RESET, "the guest reset the machine")
-HALTED = Ended(End.HALTED, "all CPUs are halted with interrupts off")
-SILENT = Ended(End.SILENT, "no sign of life for 40 s (20 s of CPU time)")
-NO_TEST = {"TEST_KEXEC_HANDOVER": False}
-DEATHS = [
-    (RESET, "", Verdict.RESET),
-    (RESET, "Kernel panic - not syncing: x\n", Verdict.PANIC),
-    (HALTED, "", Verdict.HANG),
-    (HALTED, "PANIC: early exception 0x0e IP 10:0\n", Verdict.PANIC),
-    (SILENT, "", Verdict.HANG),
-    (Ended(End.POWEROFF, "the guest powered the machine off"), "", Verdict.RESET),
-]
-
-
-def region(owner: str, after: str | None = "aa", free: int | None = 0) -> RegionFact:
-    pages = None if free is None else PageCounts(2, free)
-    return RegionFact(owner, 0x24A000, 0x2000, "aa", after, pages)
-
-
-REGIONS = (
-    region("root"),
-    region("kho_test"),
-    region("kho_test blob"),
-    region("reserve_mem khoci-large"),
-    region("reserve_mem khoci-small"),
-    region("luo"),
+from tests.compat.cells import (
+    ALL,
+    DEATHS,
+    FINE,
+    FIRST,
+    HALTED,
+    HANDED,
+    NO_TEST,
+    RESET,
+    SCRATCH,
+    dead,
+    handing,
+    region,
+    rule,
+    saying,
+    text,
+    with_region,
+    without,
 )
-HANDED = Handed(
-    version="kho-v4",
-    layout="radix",
-    components=ALL,
-    blocks=9,
-    size=1 << 20,
-    scratch=SCRATCH,
-    reserve_mem=("khoci-large", "khoci-small"),
-    luo_number=1,
-    luo_sessions=0,
-    release="7.3.4",
-)
-FINE = Facts(
-    scenario="kho-test",
-    handed=HANDED,
-    consumer_log=logs.SELF_7_3 + "test_kho: KHO restore succeeded\n",
-    consumer=ConsumerFacts("7.3.4", kho=True, scratch=SCRATCH),
-    regions=REGIONS,
-)
-
-
-def handing(facts: Facts = FINE, **changes: object) -> Facts:
-    assert facts.handed is not None
-    return replace(facts, handed=replace(facts.handed, **changes))  # type: ignore[arg-type]
-
-
-def without(text: str, facts: Facts = FINE) -> Facts:
-    lines = [line for line in facts.consumer_log.splitlines() if text not in line]
-    assert len(lines) < len(facts.consumer_log.splitlines())
-    return replace(facts, consumer_log="\n".join(lines))
-
-
-def saying(*lines: str, facts: Facts = FINE) -> Facts:
-    return replace(facts, consumer_log="\n".join((facts.consumer_log, *lines)))
-
-
-def dead(how: Ended, log: str = logs.SELF_6_17, facts: Facts = FINE) -> Facts:
-    """A consumer whose agent never came up: nothing of it is known but its log."""
-    unseen = tuple(replace(item, after=None, pages=None) for item in facts.regions)
-    return replace(facts, end=how, consumer=None, consumer_log=log, regions=unseen)
-
-
-def with_region(owner: str, **changes: object) -> Facts:
-    regions = tuple(
-        replace(item, **changes) if item.owner == owner else item  # type: ignore[arg-type]
-        for item in REGIONS
-    )
-    assert regions != REGIONS
-    return replace(FINE, regions=regions)
-
-
-def rule(component: str, facts: Facts) -> tuple[Verdict, str]:
-    judgement = RULES[component](facts)
-    return judgement.verdict, text(judgement)
-
-
-def text(judgement: Judgement) -> str:
-    return "\n".join(item.text for item in judgement.evidence)
 
 
 def test_all_is_well() -> None:
@@ -223,9 +152,9 @@ def test_a_root_that_was_found_before_the_death_was_accepted() -> None:
 @pytest.mark.parametrize(
     ("changes", "verdict", "proof"),
     [
-        ({"after": "bb"}, Verdict.CORRUPT, "content changed"),
+        ({"arrived": "bb"}, Verdict.CORRUPT, "content changed"),
         ({"pages": PageCounts(1, 1)}, Verdict.CORRUPT, "1 of 1 pages are free memory"),
-        ({"after": None}, Verdict.ACCEPTED, "could not be checked"),
+        ({"arrived": None}, Verdict.ACCEPTED, "could not be checked"),
         ({"pages": None}, Verdict.RESTORED, "equal to what was handed over"),
     ],
 )
@@ -270,12 +199,12 @@ def test_map_lost_a_region(owner: str) -> None:
 
 
 def test_memory_that_its_reader_frees_is_not_judged_by_the_map() -> None:
-    facts = with_region("kho_test", pages=PageCounts(2, 2), after="bb")
+    facts = with_region("kho_test", pages=PageCounts(2, 2), arrived="bb")
     assert rule("memory map", facts)[0] is Verdict.RESTORED
 
 
 def test_memory_of_the_test_is_judged_where_nobody_reads_it() -> None:
-    facts = replace(with_region("kho_test", after="bb"), consumer_has=NO_TEST)
+    facts = replace(with_region("kho_test", arrived="bb"), consumer_has=NO_TEST)
     assert rule("memory map", facts)[0] is Verdict.CORRUPT
 
 
@@ -332,9 +261,9 @@ def test_both_regions_are_proven() -> None:
 @pytest.mark.parametrize(
     ("changes", "verdict"),
     [
-        ({"after": "bb"}, Verdict.CORRUPT),
+        ({"arrived": "bb"}, Verdict.CORRUPT),
         ({"pages": PageCounts(2, 2)}, Verdict.CORRUPT),
-        ({"after": None}, Verdict.ACCEPTED),
+        ({"arrived": None}, Verdict.ACCEPTED),
     ],
 )
 def test_the_worst_region_decides(changes: dict[str, object], verdict: Verdict) -> None:
@@ -405,9 +334,9 @@ def test_kho_test_without_a_reader_is_accepted_at_best() -> None:
 @pytest.mark.parametrize(
     ("changes", "verdict"),
     [
-        ({"after": "bb"}, Verdict.CORRUPT),
+        ({"arrived": "bb"}, Verdict.CORRUPT),
         ({"pages": PageCounts(2, 1)}, Verdict.CORRUPT),
-        ({"after": None}, Verdict.ACCEPTED),
+        ({"arrived": None}, Verdict.ACCEPTED),
     ],
 )
 def test_kho_test_without_a_reader_and_its_folios(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from khoci.compat.cmdline import kernel_cmdline
-from khoci.compat.observe import JUMP, log_completed
 from khoci.compat.scratch import read_scratch, scratch_array
+from khoci.compat.side import JUMP, log_completed
 from khoci.config.kernels import load_kernels
 from khoci.config.matrix import GuestConfig
 from khoci.errors import HarnessError
@@ -34,7 +34,7 @@ LIMIT = 60.0
 SMALL = GuestConfig(memory=512 << 20, scratch="16M,128M,64M", cmdline="liveupdate=on")
 """Room enough for both sides, and a RAM file that is quickly copied."""
 
-ALONE = Scenario("handover", "", (), "initcall_blacklist=kho_test_init", "luo")
+ALONE = Scenario("handover", "", "luo", cmdline="initcall_blacklist=kho_test_init")
 """Nothing is preserved but what the agent is told to."""
 
 
@@ -116,7 +116,7 @@ async def _bring_to_jump(handover: Handover[T], guest: Guest) -> Standing[T]:
     scratch = await read_scratch(agent)
     prepared = await handover.prepare(agent)
     await load_consumer(
-        agent, kernel_cmdline(handover.guest, handover.scenario, handover.consumer.cmdline)
+        agent, kernel_cmdline(handover.guest, [handover.scenario], handover.consumer.cmdline)
     )
     await log_completed(agent, guest, "jump")
     await jump(agent)
@@ -149,7 +149,7 @@ def _machine(handover: Handover[T]) -> Machine:
     return Machine(
         kernel=handover.producer.image,
         initrd=producer_initramfs(agent, handover.consumer.image, inner, cache),
-        cmdline=kernel_cmdline(handover.guest, handover.scenario, handover.producer.cmdline),
+        cmdline=kernel_cmdline(handover.guest, [handover.scenario], handover.producer.cmdline),
         memory=handover.guest.memory,
         cpus=handover.guest.cpus,
         accelerator=TCG,

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from khoci.cli.options import load
-from khoci.compat.cell import Bench, run_cell
+from khoci.compat.bench import Bench
+from khoci.compat.cell import run_cell
 from khoci.compat.plan import Cell
 from khoci.format import capture
 from khoci.format.blocks import Blocks

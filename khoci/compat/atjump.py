@@ -1,0 +1,132 @@
+"""The producer at the jump: what it hands over is found, decoded, captured, filled and digested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from khoci import __version__
+from khoci.compat import handed, look
+from khoci.compat.facts import Handed, RegionFact
+from khoci.errors import HarnessError
+from khoci.files import atomic_path
+from khoci.format import capture, handoff
+from khoci.format.capture import Capture, Kernel
+from khoci.format.digests import digests
+from khoci.format.errors import DecodeError
+from khoci.format.handoff import Handoff
+from khoci.format.handover import Handover, decode
+from khoci.format.memory import Recorder
+from khoci.format.ranges import Range
+from khoci.scenario.base import Scenario
+from khoci.vm.ram import GuestRam
+
+CAPTURE = "handover.khocap"
+
+
+@dataclass(frozen=True)
+class Tamper:
+    """A change of guest RAM at the jump, from outside.
+
+    Attributes:
+        write: changes it; it raises `NotPossibleError` where there is nothing to change.
+        secret: whether the change comes after all was digested, so that it must be found out;
+            else what was written counts as handed over. The capture shows neither.
+    """
+
+    write: Callable[[GuestRam, Handover], None]
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class AtJump:
+    """What was seen of the handover.
+
+    Attributes:
+        handed: None if nothing is handed over.
+        regions: all that is preserved, as it is at the jump.
+        misread: memory that only the other layout of the map names.
+    """
+
+    handed: Handed | None = None
+    regions: tuple[RegionFact, ...] = ()
+    misread: tuple[Range, ...] = ()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A producer that stands at the jump.
+
+    Attributes:
+        producer: as the capture names it.
+        ram: its memory.
+        scratch: its scratch areas, as the kernel has them; None if it does not show them.
+        stale: addresses of the hand-offs that it was itself given.
+        scenarios: what is preserved.
+        folder: where the capture goes.
+        tamper: changes the handover on purpose; None to leave it alone.
+    """
+
+    producer: Kernel
+    ram: GuestRam
+    scratch: bytes | None
+    stale: Collection[int]
+    scenarios: tuple[Scenario, ...]
+    folder: Path
+    tamper: Tamper | None = None
+
+    def look(self) -> AtJump:
+        """Find, decode and capture what is handed over; fill it, and digest all of it.
+
+        Raises:
+            NotPossibleError: there is nothing that ``tamper`` could change.
+            HarnessError: there are several hand-offs, or khoci does not know its way in guest RAM.
+        """
+        try:
+            found = handoff.locate(self.ram, self.stale)
+        except DecodeError as error:
+            raise HarnessError(f"{self.producer.name}: {error}") from None
+        return AtJump() if found is None else self._look_at(found)
+
+    def _look_at(self, found: Handoff) -> AtJump:
+        recorder = Recorder(self.ram)
+        try:
+            handover = decode(recorder, found.fdt_addr, scratch=self.scratch)
+        except DecodeError as error:
+            self._keep(Capture(recorder.recorded(), found.fdt_addr, self.scratch))
+            return AtJump(_undecoded(error))
+        for scenario in self.scenarios:
+            scenario.fill(self.ram, handover)
+        gained = handed.misread(recorder, handover)
+        blocks = ((block.phys, block.order) for block in handover.map.blocks)
+        contents = digests(self.ram, blocks)
+        self._keep(Capture(recorder.recorded(), found.fdt_addr, self.scratch, digests=contents))
+        self._tamper(handover, secret=False)
+        regions = look.before(self.ram, handed.regions(handover))
+        self._tamper(handover, secret=True)
+        return AtJump(handed.summary(handover), regions, tuple(gained))
+
+    def _tamper(self, handover: Handover, *, secret: bool) -> None:
+        if self.tamper and self.tamper.secret is secret:
+            self.tamper.write(self.ram, handover)
+
+    def _keep(self, kept: Capture) -> None:
+        """Write the capture with what is known of its origin."""
+        whole = replace(
+            kept,
+            producer=self.producer,
+            scenario="+".join(scenario.name for scenario in self.scenarios),
+            source="qemu",
+            khoci=__version__,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        with atomic_path(self.folder / CAPTURE) as path:
+            capture.save(path, whole)
+
+
+def _undecoded(error: DecodeError) -> Handed:
+    """What is known of a handover whose root khoci cannot decode."""
+    problem = f"khoci cannot decode it: {error}"
+    return Handed("unknown", "none", handed.FIRST, 0, 0, problems=(problem,))

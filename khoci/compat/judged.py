@@ -1,0 +1,138 @@
+"""From what was seen of one handover to the result of its cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from khoci import __version__
+from khoci.compat import loglines
+from khoci.compat.atjump import CAPTURE
+from khoci.compat.bench import Bench, watched
+from khoci.compat.facts import Facts
+from khoci.compat.memory import fates
+from khoci.compat.outlook import ConsumerTraits
+from khoci.compat.plan import Cell
+from khoci.compat.predict import Prediction, predict, unreadable
+from khoci.compat.splats import counted
+from khoci.compat.verdict import cell_verdict, judge
+from khoci.config.abi import Abi
+from khoci.format import capture
+from khoci.format.errors import DecodeError
+from khoci.format.handover import decode
+from khoci.results import CellResult, Versions
+from khoci.scenario.base import Scenario
+
+
+def judged(bench: Bench, cell: Cell, facts: Facts, folder: Path) -> CellResult:
+    """The result of a cell, with what was predicted from the capture in ``folder``.
+
+    Args:
+        bench: what all cells share.
+        cell: whose scenario was in the boot, maybe with others.
+        facts: of the handover.
+        folder: of its capture.
+    """
+    scenario = bench.scenarios[cell.scenario]
+    own = _of_scenario(facts, scenario)
+    judgements = judge(own, scenario.components)
+    abi = _abi(bench, cell.consumer)
+    expected = _prediction(bench, cell, scenario, abi, folder / CAPTURE)
+    return CellResult(
+        producer=cell.producer,
+        consumer=cell.consumer,
+        scenario=cell.scenario,
+        verdict=cell_verdict(judgements),
+        components=judgements,
+        splats=_splats(own),
+        details=_details(bench, cell, own),
+        prediction=expected and {name: expected[name] for name in judgements if name in expected},
+        versions=_versions(own, abi),
+        matched=loglines.matched(loglines.shipped(), own),
+        memory={owner: asdict(fate) for owner, fate in fates(own).items()},
+    )
+
+
+def _of_scenario(facts: Facts, scenario: Scenario) -> Facts:
+    """The facts without what other scenarios of the boot found."""
+    consumer = facts.consumer
+    if consumer is not None:
+        checked = tuple(item for item in consumer.checked if item.scenario == scenario.name)
+        consumer = replace(consumer, checked=checked)
+    return replace(facts, scenario=scenario.name, consumer=consumer)
+
+
+def _abi(bench: Bench, name: str) -> Abi | None:
+    return bench.releases.find_for(name, bench.kernels[name].release)
+
+
+def _prediction(
+    bench: Bench, cell: Cell, scenario: Scenario, abi: Abi | None, file: Path
+) -> Prediction | None:
+    """What was to be expected by the capture alone; None where nobody can tell."""
+    if abi is None or cell.fault or not file.exists():
+        return None
+    kept = capture.load(file)
+    traits = ConsumerTraits(
+        watched(bench.kernels[cell.consumer]),
+        kho="kho=off" not in scenario.consumer_cmdline.split(),
+        crash=scenario.crash,
+    )
+    try:
+        handover = decode(
+            kept.pages, kept.fdt_addr, scratch=kept.scratch, page_shift=kept.page_shift
+        )
+    except DecodeError as error:
+        return unreadable(str(error), scenario.components)
+    return predict(kept.pages, handover, abi, traits, scenario.components)
+
+
+def _splats(facts: Facts) -> tuple[str, ...]:
+    """What warned or stumbled, but for what a kernel does at every boot."""
+    found = counted(facts, loglines.shipped())
+    return tuple(f"{splat.side}: {splat.line}" for splat in found if not splat.usual)
+
+
+def _versions(facts: Facts, abi: Abi | None) -> dict[str, Versions]:
+    if facts.handed is None:
+        return {}
+    wanted = _understood(abi) if abi else {}
+    return {
+        name: Versions(handed, wanted.get(name)) for name, handed in facts.handed.versions.items()
+    }
+
+
+def _understood(abi: Abi) -> dict[str, str]:
+    """The version string that a release wants of each component that it reads."""
+    found = {"root": abi.root.compatible, "reserve_mem": abi.reserve_mem.compatible}
+    if abi.kho_test:
+        found["kho_test"] = abi.kho_test.compatible
+    if abi.luo:
+        found["luo"] = abi.luo.compatible
+    if abi.metadata is not None:
+        found["kexec-metadata"] = str(abi.metadata)
+    return found
+
+
+def _details(bench: Bench, cell: Cell, facts: Facts) -> dict[str, Any]:
+    kernels = {"producer": bench.kernels[cell.producer], "consumer": bench.kernels[cell.consumer]}
+    scenario = bench.scenarios[cell.scenario]
+    return {
+        "khoci": __version__,
+        "kernels": {
+            side: {"release": kernel.release, "key": kernel.key} for side, kernel in kernels.items()
+        },
+        "accelerator": bench.accelerator.name,
+        "guest": {**asdict(bench.guest), **_given(asdict(scenario.shape))},
+        "handover": asdict(facts.handed) if facts.handed else None,
+        "consumer": asdict(facts.consumer) if facts.consumer else None,
+        "end": {"how": facts.end.how, "detail": facts.end.detail} if facts.end else None,
+        "regions": [asdict(region) for region in facts.regions],
+        "misread": [asdict(region) for region in facts.misread],
+    }
+
+
+def _given(shape: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in shape.items() if value is not None}

@@ -1,0 +1,80 @@
+"""Preserved memory seen from outside: digests of guest RAM, and how the consumer uses its pages."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from khoci.compat.facts import PageCounts, RegionFact
+from khoci.format.memory import Memory
+from khoci.format.ranges import Range
+from khoci.guest.session import Agent
+
+_CHUNK = 1 << 20
+_RANGES_AT_ONCE = 512
+
+
+def before(memory: Memory, owned: Iterable[tuple[str, Range]]) -> tuple[RegionFact, ...]:
+    """The regions as they are at the jump; each with its owner."""
+    return tuple(
+        RegionFact(owner, item.start, item.size, digest(memory, item)) for owner, item in owned
+    )
+
+
+async def on_arrival(
+    memory: Memory, agent: Agent, regions: Sequence[RegionFact]
+) -> tuple[RegionFact, ...]:
+    """The regions when the consumer is up and has been asked for nothing."""
+    pages = await page_counts(agent, [_range(region) for region in regions])
+    return tuple(
+        replace(region, arrived=digest(memory, _range(region)), pages=count)
+        for region, count in zip(regions, pages, strict=True)
+    )
+
+
+async def at_the_end(
+    memory: Memory, agent: Agent, regions: Sequence[RegionFact]
+) -> tuple[RegionFact, ...]:
+    """The regions when everything was given up and other memory was used."""
+    pages = await page_counts(agent, [_range(region) for region in regions])
+    return tuple(
+        replace(region, after=digest(memory, _range(region)), left=count)
+        for region, count in zip(regions, pages, strict=True)
+    )
+
+
+async def page_counts(agent: Agent, ranges: Sequence[Range]) -> list[PageCounts]:
+    """How the guest uses the pages of each range."""
+    counts: list[PageCounts] = []
+    for first in range(0, len(ranges), _RANGES_AT_ONCE):
+        text = _ranges_text(ranges[first : first + _RANGES_AT_ONCE])
+        answer = await agent.command("pages", ranges=text)
+        counts += [
+            PageCounts(
+                total=item["pages"],
+                free=item["free"],
+                reserved=item["reserved"],
+                plain=item["plain"],
+                used=item["used"],
+                nopage=item["nopage"],
+            )
+            for item in answer["ranges"]
+        ]
+    return counts
+
+
+def digest(memory: Memory, item: Range) -> str:
+    """SHA-256 of a range of guest memory, as hex."""
+    state = hashlib.sha256()
+    for start in range(item.start, item.end, _CHUNK):
+        state.update(memory.read(start, min(_CHUNK, item.end - start)))
+    return state.hexdigest()
+
+
+def _range(region: RegionFact) -> Range:
+    return Range(region.start, region.size)
+
+
+def _ranges_text(ranges: Iterable[Range]) -> str:
+    return ",".join(f"{item.start:#x}:{item.size:#x}" for item in ranges)

@@ -1,0 +1,233 @@
+"""When a rule holds, by logs, by how the consumer ended, and by what was handed over."""
+
+from __future__ import annotations
+
+from khoci.compat import loglines
+from khoci.compat.facts import Facts
+from khoci.compat.loglines import Log
+from khoci.compat.memory import has_test
+from khoci.compat.verdict.case import Case, Condition, Proof, proof
+from khoci.config.loglines import Patterns
+from khoci.results import Evidence, Judgement
+from khoci.scenario.base import Checked, Outcome
+from khoci.verdicts import Verdict
+from khoci.vm.guest import End
+
+_SHOWN = 4
+
+
+def both(*conditions: Condition) -> Condition:
+    """Holds if all do."""
+
+    def when(case: Case) -> Proof:
+        proofs = [condition(case) for condition in conditions]
+        return tuple(item for found in proofs for item in found) if all(proofs) else ()
+
+    return when
+
+
+def says(meaning: str) -> Condition:
+    """A line of the component in the consumer's log has this meaning."""
+
+    def when(case: Case) -> Proof:
+        line = case.said(meaning)
+        return proof("log", line) if line else ()
+
+    return when
+
+
+def silent(meaning: str, text: str) -> Condition:
+    """No line has this meaning; ``text`` says so, with ``{}`` for which one of the component."""
+
+    def when(case: Case) -> Proof:
+        return () if case.said(meaning) else proof("log", text.format(case.name))
+
+    return when
+
+
+def always(kind: str, text: str) -> Condition:
+    """Holds, for the reason ``text``."""
+    return lambda _: proof(kind, text)
+
+
+def death(facts: Facts, patterns: Patterns | None = None) -> Judgement | None:
+    """How the consumer died, or None if it lives."""
+    if facts.end is None:
+        return None
+    known = loglines.shipped() if patterns is None else patterns
+    panic = _panic(Log(facts.consumer_log, known))
+    if panic:
+        return Judgement(Verdict.PANIC, panic)
+    verdict = Verdict.HANG if facts.end.how in (End.HALTED, End.SILENT) else Verdict.RESET
+    last = loglines.last_line(facts.consumer_log)
+    after = f"the last line was: {last}" if last else "its console said nothing"
+    return Judgement(verdict, (Evidence("guest", facts.end.detail), Evidence("log", after)))
+
+
+def _panic(log: Log) -> Proof:
+    """The line of a panic behind those that tell where it came from."""
+    panic = next(iter(log.each("panic")), None)
+    if panic is None:
+        return ()
+    refused = log.line("luo", "refused")
+    return proof("log", *log.each("cause"), *([refused] if refused else []), panic)
+
+
+def died(verdict: Verdict) -> Condition:
+    """The consumer died in this way."""
+
+    def when(case: Case) -> Proof:
+        found = death(case.facts, case.log.patterns)
+        return found.evidence if found and found.verdict is verdict else ()
+
+    return when
+
+
+def found_and_died(case: Case) -> Proof:
+    """The component was found, and then the consumer died."""
+    return () if case.alive else says("found")(case)
+
+
+def root_refused(case: Case) -> Proof:
+    """The whole handover is refused, and the consumer runs on."""
+    line = case.log.line("root", "refused")
+    return proof("log", line) if line and case.alive else ()
+
+
+def root_unmentioned(case: Case) -> Proof:
+    """Nothing in the log tells of a handover, and the consumer runs on."""
+    if case.log.line("root", "found") or not case.alive:
+        return ()
+    return proof("log", "the consumer's log does not mention a handover")
+
+
+def complaint(case: Case) -> Proof:
+    """The consumer could not use its memory."""
+    consumer = case.facts.consumer
+    return proof("guest", consumer.complaint) if consumer and consumer.complaint else ()
+
+
+def misread(case: Case) -> Proof:
+    """The consumer keeps memory that nobody preserved."""
+    counted = [region.pages for region in case.facts.misread if region.pages is not None]
+    total, free = sum(page.total for page in counted), sum(page.free for page in counted)
+    if not total or free:
+        return ()
+    text = (
+        f"{total} pages that nobody preserved are not free in the consumer: they are what the "
+        "other bitmap layout of kho-v1 would read"
+    )
+    return proof("pages", text, data={"pages": total})
+
+
+def scratch_unknown(case: Case) -> Proof:
+    """One of the sides does not show its scratch areas."""
+    after = case.facts.consumer.scratch if case.facts.consumer else None
+    if case.handed.scratch is not None and after is not None:
+        return ()
+    return proof("guest", "the consumer does not show its scratch areas")
+
+
+def other_scratch(case: Case) -> Proof:
+    """The consumer uses other scratch areas."""
+    after = case.facts.consumer.scratch if case.facts.consumer else None
+    if after == case.handed.scratch:
+        return ()
+    return proof("guest", f"the consumer uses other areas: {_areas(after)}")
+
+
+def same_scratch(case: Case) -> Proof:
+    """The consumer uses the same scratch areas."""
+    return proof("guest", f"the same areas are in use: {_areas(case.handed.scratch)}")
+
+
+def _areas(areas: tuple[tuple[int, int], ...] | None) -> str:
+    return ", ".join(f"{start:#x}+{size:#x}" for start, size in areas or ())
+
+
+def no_test(case: Case) -> Proof:
+    """The consumer has no reader of ``kho_test``."""
+    if has_test(case.facts):
+        return ()
+    return proof("guest", "the consumer has no lib/test_kho.c: nobody reads it")
+
+
+def test_silent(case: Case) -> Proof:
+    """The consumer has one, and it tells nothing."""
+    if not has_test(case.facts):
+        return ()
+    return proof("log", "lib/test_kho.c says neither that it restored nor that it failed")
+
+
+def undecoded(case: Case) -> Proof:
+    """It is not known what the component's reader should have found."""
+    text = "khoci could not decode what was handed over, so nothing was compared"
+    return () if _wanted(case) else proof("decode", text)
+
+
+def _wanted(case: Case) -> str:
+    """What the line that the component was found has to end with, or hold; empty if unknown."""
+    if case.component == "luo":
+        number = case.handed.luo_number
+        return "" if number is None else f"number: {number}"
+    return case.handed.release or ""
+
+
+def other_number(case: Case) -> Proof:
+    """LUO read another live update number than was written."""
+    line = case.said("found")
+    wanted = _wanted(case)
+    if line is None or line.endswith(wanted):
+        return ()
+    return (*proof("log", line), *proof("decode", f"the producer wrote {wanted}"))
+
+
+def other_release(case: Case) -> Proof:
+    """kexec-metadata was read as that of another kernel."""
+    match = case.log.find(case.component, "found")
+    wanted = _wanted(case)
+    if match is None or match["release"] == wanted:
+        return ()
+    return (*proof("log", match.string), *proof("decode", f"the producer is {wanted}"))
+
+
+def no_sessions(case: Case) -> Proof:
+    """LUO has nothing in it."""
+    if case.handed.luo_sessions != 0:
+        return ()
+    text = "no session was handed over, and the consumer does not read the empty state"
+    return proof("decode", text)
+
+
+def luo_unread(case: Case) -> Proof:
+    """Nothing in the consumer reads what LUO handed over."""
+    if case.log.line("luo", "found"):
+        return ()
+    return proof("log", "the consumer does not mention live update data")
+
+
+def checked(outcome: Outcome) -> Condition:
+    """User space found one of the component, or more, to be like this; the log says why."""
+
+    def when(case: Case) -> Proof:
+        found = case.checked(outcome)
+        if not found:
+            return ()
+        data = {"outcome": str(outcome), "count": len(found)}
+        return (*proof("guest", _summary(found), data=data), *_reasons(case, outcome))
+
+    return when
+
+
+def _summary(found: list[Checked]) -> str:
+    texts = [f"{item.what}: {item.detail or item.outcome}" for item in found[:_SHOWN]]
+    more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+    return "; ".join([*texts, *more]).replace("\n", " ")
+
+
+def _reasons(case: Case, outcome: Outcome) -> Proof:
+    if outcome is Outcome.SAME:
+        return ()
+    parts = dict.fromkeys((case.component, "session", "memfd"))
+    lines = (case.log.line(part, meaning) for part in parts for meaning in ("refused", "failed"))
+    return proof("log", *dict.fromkeys(line for line in lines if line))
