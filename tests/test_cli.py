@@ -32,6 +32,7 @@ consumers = ["1.0"]
 scenarios = ["kho-test"]
 verdict = "panic"
 reason = "it is old"
+link = "docs/x.md"
 """
 CELL = ("v1.0", "v1.0", "kho-test")
 
@@ -136,7 +137,7 @@ def check_wrong_use(run: Khoci, home: Path, arguments: tuple[str, ...], message:
     ("arguments", "message"),
     [
         (("matrix", "run", "mine", "--kernels", "2.0"), "unknown kernel '2.0'"),
-        (("matrix", "run", "mine", "--scenarios", "memfd"), "unknown scenario 'memfd'"),
+        (("matrix", "run", "mine", "--scenarios", "memdf"), "unknown scenario 'memdf'"),
         (("matrix", "run", "typo"), TYPO),
         (("matrix", "run", "--run", "20260101-000000-aaaa"), "no run '20260101-000000-aaaa'"),
     ],
@@ -152,7 +153,10 @@ def test_wrong_use_of_the_real_command(
     [
         (("matrix", "plan", "mine", "--kernels", "v1.1"), "(did you mean 'v1.0'?)"),
         (("cell", "run", "v1.0", "v9", "kho-test", "--matrix", "mine"), "unknown kernel 'v9'"),
-        (("cell", "run", "v1.0", "v1.0", "memfd", "--matrix", "mine"), "'memfd' is not one of"),
+        (
+            ("cell", "run", "v1.0", "v1.0", "memfd:x=1", "--matrix", "mine"),
+            "has no parameter 'x'",
+        ),
         (("matrix", "run", "nine"), "no matrix file 'nine'"),
         (("matrix", "run", "broken"), "broken.toml: is not valid TOML"),
         (("matrix", "run", "--resume"), "there is no run in runs/ to resume"),
@@ -294,7 +298,7 @@ def test_the_plan(home: Path) -> None:
 def test_the_plan_of_the_releases() -> None:
     done = invoke("matrix", "plan", str(data_dir("matrix") / "releases.toml"))
     assert done.exit_code == 0
-    assert done.output.splitlines()[-1] == "128 cells of 8 kernels"
+    assert done.output.splitlines()[-1] == "832 cells of 8 kernels"
 
 
 def test_options_take_the_place_of_the_file(home: Path) -> None:

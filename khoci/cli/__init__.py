@@ -10,12 +10,15 @@ from khoci import __version__
 
 _COMMANDS = {
     "cell": ("khoci.cli.cell", "cell_group"),
+    "chain": ("khoci.cli.chain", "chain_group"),
     "decode": ("khoci.cli.decode", "decode_command"),
     "diff-decode": ("khoci.cli.decode", "diff_decode_command"),
     "doctor": ("khoci.doctor", "doctor"),
     "kernel": ("khoci.kernel.commands", "kernel"),
     "matrix": ("khoci.cli.matrix", "matrix_group"),
     "predict": ("khoci.cli.predict", "predict_command"),
+    "selftest": ("khoci.cli.selftest", "selftest_command"),
+    "scenario": ("khoci.cli.scenario", "scenario_group"),
 }
 
 

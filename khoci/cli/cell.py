@@ -9,15 +9,16 @@ from pathlib import Path
 import click
 
 from khoci.cli.options import accelerator_option, judge, load, tell
-from khoci.compat.cell import Bench, consumer_cmdline, machine, run_cell
+from khoci.compat.bench import Bench, consumer_cmdline, machine
+from khoci.compat.cell import run_cell
 from khoci.compat.plan import Cell
+from khoci.compat.policy import reasons
 from khoci.config.matrix import DEFAULT_MATRIX
 from khoci.paths import cache_dir
 from khoci.progress import NoProgress, progress_for
 from khoci.report.cell import describe
 from khoci.results import CellResult
 from khoci.run.matrix import make_plan, prepare
-from khoci.scenario import scenarios
 from khoci.vm.interactive import run_interactive
 from khoci.vm.machine import bare_command, shell_line
 
@@ -30,7 +31,7 @@ def cell_group() -> None:
 @cell_group.command(name="run")
 @click.argument("producer")
 @click.argument("consumer")
-@click.argument("scenario", type=click.Choice(sorted(scenarios())))
+@click.argument("scenario")
 @click.option("--matrix", default=DEFAULT_MATRIX, help="matrix file whose [guest] table is used")
 @click.option(
     "--keep", type=click.Path(path_type=Path), help="keep logs and capture in this folder"
@@ -52,26 +53,26 @@ def cell_command(
     interactive: bool,
     accel: str | None,
 ) -> None:
-    """Run one cell: PRODUCER hands over to CONSUMER, SCENARIO says what."""
+    """Run one cell: PRODUCER hands over to CONSUMER, SCENARIO says what.
+
+    SCENARIO is a name of `khoci scenario list`, maybe with parameters: memfd:size=64M:holes=3.
+    """
     config, known, policy = load(matrix)
-    cell = Cell(known.select(producer).name, known.select(consumer).name, scenario)
-    plan = make_plan(
-        config,
-        known,
-        names=[cell.producer, cell.consumer],
-        scenarios=[scenario],
-        accelerator=accel,
-    )
+    names = [producer, consumer]
+    plan = make_plan(config, known, names=names, scenarios=[scenario], accelerator=accel)
+    cell = Cell(known.select(producer).name, known.select(consumer).name, plan.scenarios[0])
     progress = NoProgress() if print_qemu else progress_for()
     bench = prepare(plan, known, [cell], cache_dir(), progress, tell)
+    chosen = [bench.scenarios[cell.scenario]]
     if print_qemu:
-        click.echo(shell_line(bare_command(machine(bench, cell))))
+        click.echo(shell_line(bare_command(machine(bench, cell.pair, chosen))))
     elif interactive:
-        run_interactive(machine(bench, cell), consumer_cmdline(bench, cell))
+        cmdline = consumer_cmdline(bench, cell.consumer, chosen)
+        run_interactive(machine(bench, cell.pair, chosen), cmdline)
     else:
         result = _run_one(bench, cell, keep)
-        click.echo(describe(result), nl=False)
-        context.exit(judge([result], policy))
+        click.echo(describe(result, reasons([result], policy, plan.kernels)), nl=False)
+        context.exit(judge([result], policy, plan.kernels))
 
 
 def _run_one(bench: Bench, cell: Cell, keep: Path | None) -> CellResult:

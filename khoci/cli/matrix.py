@@ -8,6 +8,8 @@ import click
 from click.core import ParameterSource
 
 from khoci.cli.options import judge, load, matrix_options, tell
+from khoci.cli.rundiff import diff_command
+from khoci.compat.policy import reasons
 from khoci.config.kernels import Kernels
 from khoci.config.matrix import DEFAULT_MATRIX
 from khoci.errors import UsageError
@@ -16,12 +18,15 @@ from khoci.paths import cache_dir
 from khoci.progress import progress_for
 from khoci.report.text import table
 from khoci.run.folder import RUNS, RunFolder, latest_run, load_all, new_run, open_run
-from khoci.run.matrix import Plan, make_plan, prepare, remaining, run_matrix
+from khoci.run.matrix import Plan, make_plan, prepare, remaining, run_matrix, silent_patterns
 
 
 @click.group(name="matrix")
 def matrix_group() -> None:
     """Plan and run a matrix of kernels."""
+
+
+matrix_group.add_command(diff_command)
 
 
 @matrix_group.command(name="plan")
@@ -79,9 +84,11 @@ def run_command(
         )
     folder = _run(plan, known, folder, jobs)
     results = list(load_all(folder, [cell.name for cell in plan.cells]).values())
-    click.echo(table(results, plan.kernels), nl=False)
+    click.echo(table(results, plan.kernels, reasons(results, policy, plan.kernels)), nl=False)
+    for name in silent_patterns(plan, results):
+        click.echo(f"no cell showed the log pattern '{name}' (matrix/loglines.toml)")
     click.echo(f"results: {folder.path}/")
-    context.exit(judge(results, policy))
+    context.exit(judge(results, policy, plan.kernels))
 
 
 def _only_resume(context: click.Context) -> None:

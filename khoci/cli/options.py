@@ -14,13 +14,15 @@ from khoci.config.policy import Policy, load_policy
 from khoci.errors import EXIT_DISAGREE, EXIT_HARNESS, EXIT_OK, KhociError
 from khoci.paths import data_dir
 from khoci.results import CellResult
+from khoci.scenario import definitions
 from khoci.verdicts import Verdict
 from khoci.vm.machine import ACCELERATORS
 
 _HERE = Path("matrix")
 
 
-def _words(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
+def words(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
+    """The words of an option's value, which has commas between them."""
     return [word.strip() for word in (value or "").split(",") if word.strip()]
 
 
@@ -28,9 +30,9 @@ def matrix_options(command: click.decorators.FC) -> click.decorators.FC:
     """What narrows a matrix down."""
     options = [
         click.option(
-            "--kernels", callback=_words, help="kernels instead of the file's: 6.17,v7.3.4"
+            "--kernels", callback=words, help="kernels instead of the file's: 6.17,v7.3.4"
         ),
-        click.option("--scenarios", callback=_words, help="scenarios instead of the file's"),
+        click.option("--scenarios", callback=words, help="scenarios instead of the file's"),
         click.option("--pairs", type=click.Choice(PAIRS), help="which pairs instead of the file's"),
         accelerator_option,
     ]
@@ -51,7 +53,7 @@ def load(name: str) -> tuple[MatrixConfig, Kernels, Policy]:
     """The matrix file, and the ``kernels.toml`` and ``policy.toml`` beside it or else shipped."""
     matrix = load_matrix(find_matrix_file(name, (_HERE, data_dir("matrix"))), name)
     kernels = load_kernels(_beside(matrix.file, "kernels.toml"))
-    return matrix, kernels, load_policy(_beside(matrix.file, "policy.toml"))
+    return matrix, kernels, load_policy(_beside(matrix.file, "policy.toml"), definitions())
 
 
 def _beside(file: Path, name: str) -> Path:
@@ -64,12 +66,12 @@ def tell(error: KhociError) -> None:
     click.echo(error.report, err=True)
 
 
-def judge(results: Sequence[CellResult], policy: Policy) -> int:
+def judge(results: Sequence[CellResult], policy: Policy, order: Sequence[str]) -> int:
     """Say what the policy forbids, and return the exit code."""
     if any(result.verdict is Verdict.ERROR for result in results):
         click.echo("khoci: some cells could not be run: see ERROR above", err=True)
         return EXIT_HARNESS
-    lines = violations(results, policy)
+    lines = violations(results, policy, order)
     for line in lines:
         click.echo(f"policy: {line}", err=True)
     return EXIT_DISAGREE if lines else EXIT_OK

@@ -9,10 +9,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from khoci.paths import data_dir
 from khoci.report.grid import QUIET, Grid, deciding, grids, notable, surprises
+from khoci.report.summary import LETTERS, summary
 from khoci.results import CellResult
-from khoci.verdicts import MEANING, Verdict, worst
+from khoci.verdicts import MEANING, Verdict
 
 WIDTH = 75
+MOST_GRIDS = 4
+"""More scenarios than this share one table."""
 MARK = "!"
 """At the end of a cell's word, cut short for it: something in the cell was predicted otherwise."""
 
@@ -36,12 +39,19 @@ _BRIEF = {
 }
 
 
-def table(results: Sequence[CellResult], order: Sequence[str]) -> str:
-    """The grids, a line for each cell that needs words, and the meaning of the words used.
+Known = Mapping[str, Sequence[CellResult]]
+"""Why a break is known, with a link; and the cells in which nothing else is wrong."""
+Note = tuple[str, list[str], str]
+"""Heading, reasons and command."""
+
+
+def table(results: Sequence[CellResult], order: Sequence[str], known: Known | None = None) -> str:
+    """The grids, a note on each break that needs words, and the meaning of the words used.
 
     Args:
         results: of one run.
         order: kernel names, oldest first.
+        known: breaks that have one note together.
     """
     environment = Environment(
         loader=FileSystemLoader(data_dir("templates")),
@@ -52,12 +62,15 @@ def table(results: Sequence[CellResult], order: Sequence[str]) -> str:
         autoescape=False,  # noqa: S701  (plain text; nothing here is markup)
     )
     found = grids(results, order)
+    many = len(found) > MOST_GRIDS
     return environment.get_template("table.txt.j2").render(
-        grids=[(grid, _lines(grid)) for grid in found],
-        notes=[_note(result) for result in notable(results)],
-        legend=_legend(results, found),
+        grids=[] if many else [(grid, _lines(grid)) for grid in found],
+        summary=summary(found, WIDTH, MARK) if many else [],
+        notes=[*_notes(results, known or {}), *_known_notes(known or {})],
+        legend=_legend(results, LETTERS if many else _words(found)),
         counts=_counts(results),
         agreement=_agreement(results),
+        retried=sum(bool(result.retries) for result in results),
     )
 
 
@@ -90,11 +103,31 @@ def _line(label: str, cells: Sequence[str], label_width: int, width: int) -> str
     return f"{label:<{label_width}}{''.join(f' {cell:<{width - 1}}' for cell in cells)}".rstrip()
 
 
-def _note(result: CellResult) -> tuple[str, list[str], str]:
-    """Heading, reasons and command of one cell, the reasons cut to the width."""
-    heading = f"{result.verdict.upper()}: {result.producer} -> {result.consumer} {result.scenario}"
-    lines = [line for reason in _reasons(result) for line in _wrapped(reason)]
-    return heading, lines, result.reproduce
+def _notes(results: Sequence[CellResult], known: Known) -> list[Note]:
+    """A note for each verdict with its reasons, worst first; of known breaks none."""
+    excused = [cell for cells in known.values() for cell in cells]
+    together: dict[tuple[Verdict, tuple[str, ...]], list[CellResult]] = {}
+    for result in notable(results):
+        if result not in excused or surprises(result):
+            together.setdefault((result.verdict, tuple(_reasons(result))), []).append(result)
+    return [_note(verdict, why, cells) for (verdict, why), cells in together.items()]
+
+
+def _note(verdict: Verdict, reasons: Sequence[str], cells: Sequence[CellResult]) -> Note:
+    """One note on cells, cut to the width."""
+    pairs: dict[str, list[str]] = {}
+    for cell in cells:
+        pairs.setdefault(f"{cell.producer} -> {cell.consumer}", []).append(cell.scenario)
+    where = "; ".join(f"{pair} {', '.join(names)}" for pair, names in pairs.items())
+    heading = "\n".join(_wrapped(f"{verdict.upper()}: {where}"))
+    return heading, [line for reason in reasons for line in _wrapped(reason)], cells[0].reproduce
+
+
+def _known_notes(known: Known) -> list[Note]:
+    return [
+        (f"KNOWN: {_counts(cells)}", _wrapped(reason), cells[0].reproduce)
+        for reason, cells in known.items()
+    ]
 
 
 def _reasons(result: CellResult) -> list[str]:
@@ -119,10 +152,14 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH - 2, subsequent_indent="  ", break_on_hyphens=False)
 
 
-def _legend(results: Sequence[CellResult], found: Sequence[Grid]) -> list[tuple[str, str]]:
+def _words(found: Sequence[Grid]) -> Mapping[Verdict, str]:
+    """The words of the grids; of all the same, so that one legend explains them."""
     label = max((len(row.producer) for grid in found for row in grid.rows), default=0)
     columns = max((len(grid.consumers) for grid in found), default=0)
-    words, _ = _fitting(max(label, len("producer")), columns)
+    return _fitting(max(label, len("producer")), columns)[0]
+
+
+def _legend(results: Sequence[CellResult], words: Mapping[Verdict, str]) -> list[tuple[str, str]]:
     used = {result.verdict for result in results}
     legend = [(words[verdict], MEANING[verdict]) for verdict in Verdict if verdict in used]
     marked = any(map(surprises, results))
@@ -140,8 +177,3 @@ def _agreement(results: Sequence[CellResult]) -> str:
     predicted = [result for result in results if result.agreement]
     agreeing = sum(not surprises(result) for result in predicted)
     return f"prediction agrees in {agreeing} of {len(predicted)} cells" if predicted else ""
-
-
-def overall(results: Sequence[CellResult]) -> Verdict:
-    """The worst verdict of a run."""
-    return worst(result.verdict for result in results)

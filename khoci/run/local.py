@@ -8,26 +8,30 @@ from collections.abc import Awaitable, Callable, Sequence
 from khoci.compat.plan import Cell
 from khoci.results import CellResult
 
-RunCell = Callable[[Cell], Awaitable[CellResult]]
+Group = Sequence[Cell]
+"""Cells that are run together."""
+
+RunGroup = Callable[[Group], Awaitable[Sequence[CellResult]]]
 
 
 async def run_cells(
-    cells: Sequence[Cell],
-    run: RunCell,
+    groups: Sequence[Group],
+    run: RunGroup,
     jobs: int,
     done: Callable[[Cell, CellResult], None],
 ) -> None:
-    """Run all cells, at most ``jobs`` at once; ``done`` is called as each result comes in.
+    """Run all groups, at most ``jobs`` at once; ``done`` is called as each result comes in.
 
     When anything is raised, or the task is cancelled, the cells that still run are stopped first.
     """
-    waiting = iter(cells)
+    waiting = iter(groups)
 
     async def worker() -> None:
-        for cell in waiting:
-            done(cell, await run(cell))
+        for group in waiting:
+            for cell, result in zip(group, await run(group), strict=True):
+                done(cell, result)
 
-    workers = [asyncio.create_task(worker()) for _ in range(min(jobs, len(cells)))]
+    workers = [asyncio.create_task(worker()) for _ in range(min(jobs, len(groups)))]
     try:
         await asyncio.gather(*workers)
     finally:

@@ -8,12 +8,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from khoci.compat.cell import Bench, booting, run_cell
+from khoci.compat.atjump import Tamper
+from khoci.compat.bench import Bench, booting
+from khoci.compat.cell import groups, run_cell, run_cells_of_a_pair
+from khoci.compat.loglines import never_matched, shipped
 from khoci.compat.plan import Cell, cells
 from khoci.config.abi import default_folder, load_releases
 from khoci.config.kernels import Kernels
 from khoci.config.matrix import GuestConfig, MatrixConfig
 from khoci.errors import HarnessError, KhociError, UsageError
+from khoci.fault import select as select_faults
+from khoci.fault.base import NotApplicableError
+from khoci.format.handover import Handover
 from khoci.guest.build import COMPILER, build_agent
 from khoci.guest.initramfs import consumer_initramfs
 from khoci.guest.session import Agent
@@ -24,11 +30,13 @@ from khoci.progress import Progress
 from khoci.results import CellResult
 from khoci.run.folder import RunFolder
 from khoci.run.local import run_cells
-from khoci.scenario import select
+from khoci.scenario import definitions, select
+from khoci.scenario.base import NotPossibleError
 from khoci.verdicts import Verdict
 from khoci.vm.accel import working_accelerator
 from khoci.vm.guest import Guest
 from khoci.vm.machine import ACCELERATORS, QEMU, TCG, Accelerator
+from khoci.vm.ram import GuestRam
 
 
 @dataclass(frozen=True)
@@ -41,11 +49,18 @@ class Plan:
     guest: GuestConfig
     matrix: str
     accelerator: str | None = None
+    faults: tuple[str, ...] = ()
 
     @property
     def cells(self) -> list[Cell]:
-        """All cells, in the order of the table."""
-        return cells(self.kernels, self.pairs, self.scenarios)
+        """All cells, in the order of the table; with faults, each kernel to itself with each."""
+        if not self.faults:
+            return cells(self.kernels, self.pairs, self.scenarios)
+        return [
+            Cell(name, name, fault.scenario, fault.name)
+            for fault in select_faults(self.faults)
+            for name in self.kernels
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON values."""
@@ -64,6 +79,7 @@ class Plan:
                 plan,
                 kernels=tuple(plan.kernels),
                 scenarios=tuple(plan.scenarios),
+                faults=tuple(plan.faults),
                 guest=GuestConfig(**data["guest"]),
             )
         except (TypeError, KeyError):
@@ -94,6 +110,27 @@ def make_plan(
         matrix=matrix.name,
         accelerator=accelerator,
     )
+
+
+def make_fault_plan(
+    matrix: MatrixConfig,
+    kernels: Kernels,
+    *,
+    names: Sequence[str] = (),
+    faults: Sequence[str] = (),
+    accelerator: str | None = None,
+) -> Plan:
+    """The plan of breaking what each kernel hands over to itself.
+
+    Raises:
+        UsageError: a kernel or fault does not exist.
+    """
+    chosen = select_faults(faults)
+    scenarios = list(dict.fromkeys(fault.scenario for fault in chosen))
+    plan = make_plan(
+        matrix, kernels, names=names, scenarios=scenarios, pairs="self", accelerator=accelerator
+    )
+    return replace(plan, faults=tuple(fault.name for fault in chosen))
 
 
 def remaining(plan: Plan, folder: RunFolder) -> list[Cell]:
@@ -164,7 +201,7 @@ def _accelerator(plan: Plan, bench: Bench) -> Accelerator:
     scenario = next(iter(bench.scenarios.values()), None)
     if kernel is None or scenario is None:
         return TCG
-    machine = booting(bench, kernel, scenario, consumer_initramfs(bench.agent, bench.cache))
+    machine = booting(bench, kernel, [scenario], consumer_initramfs(bench.agent, bench.cache))
     return asyncio.run(working_accelerator(machine, _greeted, bench.cache))
 
 
@@ -172,13 +209,47 @@ async def _greeted(guest: Guest) -> object:
     return await Agent(guest).hello()
 
 
+def silent_patterns(plan: Plan, results: Sequence[CellResult]) -> list[str]:
+    """Log patterns that no cell of a full matrix showed, though one of its releases prints them.
+
+    A matrix is full if it has all releases that khoci knows, all pairs and all scenarios; of
+    another one nothing can be said.
+    """
+    releases = [abi.name for abi in load_releases(default_folder()).all]
+    named = {name.partition(":")[0] for name in plan.scenarios}
+    full = plan.pairs == "all" and {*releases} <= {*plan.kernels} and {*definitions()} <= named
+    return never_matched(shipped(), results, releases) if full and not plan.faults else []
+
+
+def _tamper(name: str) -> Tamper:
+    """Makes the fault of this name in a handover.
+
+    Where there is nothing to break, the cell is ``absent``.
+    """
+    (fault,) = select_faults([name])
+
+    def tamper(ram: GuestRam, handover: Handover) -> None:
+        try:
+            writes = fault.apply(ram, handover)
+        except NotApplicableError as error:
+            raise NotPossibleError(str(error)) from None
+        for write in writes:
+            ram.write(write.phys, write.new)
+
+    return Tamper(tamper)
+
+
 def run_matrix(
     bench: Bench, wanted: Sequence[Cell], folder: RunFolder, jobs: int, progress: Progress
 ) -> None:
     """Run the cells and store each result as it comes in."""
 
-    async def run(cell: Cell) -> CellResult:
-        return await run_cell(bench, cell, folder.evidence(cell.name))
+    async def run(group: Sequence[Cell]) -> Sequence[CellResult]:
+        cell = group[0]
+        if cell.fault:
+            tamper = _tamper(cell.fault)
+            return [await run_cell(bench, cell, folder.evidence(cell.name), tamper)]
+        return await run_cells_of_a_pair(bench, group, folder.evidence)
 
     def done(cell: Cell, result: CellResult) -> None:
         folder.store(cell.name, result)
@@ -188,6 +259,6 @@ def run_matrix(
         f"running {len(wanted)} cells ({bench.accelerator.name}, -j {jobs})", len(wanted)
     )
     try:
-        asyncio.run(run_cells(wanted, run, jobs, done))
+        asyncio.run(run_cells(groups(wanted, bench.scenarios), run, jobs, done))
     finally:
         progress.done()

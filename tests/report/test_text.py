@@ -7,7 +7,7 @@ import pytest
 
 from khoci.compat.plan import cells
 from khoci.report.grid import deciding, grids, notable
-from khoci.report.text import WIDTH, overall, table
+from khoci.report.text import MOST_GRIDS, WIDTH, table
 from khoci.results import CellResult, Evidence, Expected, Judgement
 from khoci.verdicts import MEANING, Verdict
 
@@ -139,8 +139,6 @@ def test_counts() -> None:
 
 def test_no_results() -> None:
     assert table([], EIGHT).strip() == ""
-    assert overall([]) is Verdict.ABSENT
-    assert overall([cell(Verdict.PANIC), cell(Verdict.REFUSED)]) is Verdict.PANIC
 
 
 def test_grids_follow_the_given_order() -> None:
@@ -215,3 +213,67 @@ def test_how_many_cells_came_out_as_predicted() -> None:
     text = table([right, wrong, right, not_predicted, failed], EIGHT)
     assert text.endswith("prediction agrees in 2 of 3 cells\n")
     assert "prediction" not in table([not_predicted, failed], EIGHT)
+
+
+def test_cells_with_one_verdict_for_one_reason_share_a_note() -> None:
+    same = [cell(Verdict.PANIC, scenario=name, text="oops") for name in ("memfd:size=64M", "empty")]
+    same.append(cell(Verdict.PANIC, consumer=EIGHT[2], text="oops"))
+    other = [cell(Verdict.PANIC, scenario="crash", text="no"), cell(Verdict.HANG, text="oops")]
+    note = """\
+PANIC: v6.16.12 -> v6.17.13 memfd:size=64M, empty; v6.16.12 -> v6.18.15
+  kho-test
+  memory map: oops
+  khoci cell run v6.16.12 v6.17.13 memfd:size=64M
+"""
+    text = table([*same, *other], EIGHT)
+    assert note in text
+    assert text.count("khoci cell run") == 3
+
+
+def test_a_note_on_many_scenarios_is_not_too_long() -> None:
+    names = [f"memory-shape:memory={number}G:nodes=2" for number in range(1, 9)]
+    text = table([cell(Verdict.PANIC, scenario=name) for name in names], EIGHT)
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert all(text.count(name) >= 2 for name in names)
+    assert text.count("khoci cell run") == 1
+
+
+def test_known_breaks_have_one_note_with_the_reason() -> None:
+    known = [cell(Verdict.PANIC), cell(Verdict.CORRUPT), cell(Verdict.PANIC, scenario="memfd")]
+    new = cell(Verdict.PANIC, producer=EIGHT[2], text="new")
+    text = table([*known, new], EIGHT, {"the bitmaps grew (docs/findings.md#grew)": known})
+    note = """\
+KNOWN: 1 corrupt, 2 panic
+  the bitmaps grew (docs/findings.md#grew)
+  khoci cell run v6.16.12 v6.17.13 kho-test
+"""
+    assert note in text
+    assert text.count("khoci cell run") == 2
+    assert text.index("PANIC: v6.18.15 -> v6.17.13 kho-test\n  memory map: new") < text.index(note)
+
+
+def test_a_known_break_that_was_predicted_otherwise_has_a_note_of_its_own() -> None:
+    wrong = predicted(cell(Verdict.PANIC), Verdict.HANG)
+    text = table([wrong], EIGHT, {"a reason": [wrong]})
+    assert "memory map is panic, predicted was hang" in text
+    assert "KNOWN: 1 panic\n" in text
+
+
+def test_how_many_cells_were_run_once_more() -> None:
+    again = replace(cell(Verdict.RESTORED), retries=("QEMU did not start",))
+    line = "run once more, because the harness had failed: 1\n"
+    assert line in table([again, cell(Verdict.RESTORED)], EIGHT)
+    assert "once more" not in table([cell(Verdict.RESTORED)], EIGHT)
+
+
+def test_many_scenarios_share_one_table() -> None:
+    names = ("empty", "kho-test", "memfd", "reserve-mem")
+    few = [cell(Verdict.RESTORED, scenario=name) for name in names]
+    assert len(few) == MOST_GRIDS
+    assert "rows hand over, columns take over" in table(few, EIGHT)
+    many = [*few, cell(Verdict.CORRUPT, scenario="memory-shape:memory=1G:nodes=2")]
+    text = table(many, EIGHT)
+    assert "rows hand over, columns take over" not in text
+    assert "\n  e  memory-shape:memory=1G:nodes=2\n" in text
+    assert "v6.16.12 -> 6.17.13 .  .  .  .  C\n" in text
+    assert f"  {'.':<9} {MEANING[Verdict.RESTORED]}\n" in text

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -18,6 +18,10 @@ def some(count: int) -> list[Cell]:
     return [Cell(f"k{number}", "k", "s") for number in range(count)]
 
 
+def alone(count: int) -> list[list[Cell]]:
+    return [[cell] for cell in some(count)]
+
+
 class Runner:
     """Runs cells that take a few turns of the loop, and counts them."""
 
@@ -27,7 +31,8 @@ class Runner:
         self.stopped: list[str] = []
         self.results: list[str] = []
 
-    async def run(self, cell: Cell) -> CellResult:
+    async def run(self, group: Sequence[Cell]) -> list[CellResult]:
+        cell = group[0]
         self.now += 1
         self.most = max(self.most, self.now)
         try:
@@ -41,7 +46,10 @@ class Runner:
             raise
         finally:
             self.now -= 1
-        return CellResult(cell.producer, cell.consumer, cell.scenario, Verdict.RESTORED, {})
+        return [
+            CellResult(item.producer, item.consumer, item.scenario, Verdict.RESTORED, {})
+            for item in group
+        ]
 
     def done(self, cell: Cell, result: CellResult) -> None:
         assert cell.producer == result.producer
@@ -59,21 +67,28 @@ async def leaves_no_task(work: Coroutine[Any, Any, None]) -> None:
 @given(st.integers(0, 9), st.integers(1, 12))
 def test_all_cells_once_and_never_too_many(count: int, jobs: int) -> None:
     runner = Runner()
-    asyncio.run(leaves_no_task(run_cells(some(count), runner.run, jobs, runner.done)))
+    asyncio.run(leaves_no_task(run_cells(alone(count), runner.run, jobs, runner.done)))
     assert sorted(runner.results) == [cell.producer for cell in some(count)]
     assert runner.most == min(jobs, count)
 
 
+def test_cells_that_are_run_together_have_a_result_each() -> None:
+    runner = Runner()
+    asyncio.run(run_cells([some(3), some(2)], runner.run, 2, runner.done))
+    assert sorted(runner.results) == ["k0", "k0", "k1", "k1", "k2"]
+    assert runner.most == 2
+
+
 def test_one_job_keeps_the_order() -> None:
     runner = Runner()
-    asyncio.run(run_cells(some(5), runner.run, 1, runner.done))
+    asyncio.run(run_cells(alone(5), runner.run, 1, runner.done))
     assert runner.results == [cell.producer for cell in some(5)]
 
 
 def test_an_exception_stops_the_others_and_is_raised() -> None:
     runner = Runner(fails="k1")
     with pytest.raises(OSError, match="disk full"):
-        asyncio.run(leaves_no_task(run_cells(some(9), runner.run, 3, runner.done)))
+        asyncio.run(leaves_no_task(run_cells(alone(9), runner.run, 3, runner.done)))
     assert runner.now == 0
     assert len(runner.stopped) == 2
     assert "k1" not in runner.results
@@ -85,14 +100,14 @@ def test_an_exception_of_done_is_raised() -> None:
         raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space"):
-        asyncio.run(leaves_no_task(run_cells(some(4), Runner().run, 2, full)))
+        asyncio.run(leaves_no_task(run_cells(alone(4), Runner().run, 2, full)))
 
 
 def test_cancelling_waits_until_the_cells_are_stopped() -> None:
     runner = Runner(turns=10**9)
 
     async def cancelled() -> None:
-        task = asyncio.create_task(run_cells(some(5), runner.run, 2, runner.done))
+        task = asyncio.create_task(run_cells(alone(5), runner.run, 2, runner.done))
         await asyncio.sleep(0.01)
         assert runner.now == 2
         task.cancel()
