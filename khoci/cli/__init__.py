@@ -14,6 +14,7 @@ _COMMANDS = {
     "decode": ("khoci.cli.decode", "decode_command"),
     "diff-decode": ("khoci.cli.decode", "diff_decode_command"),
     "doctor": ("khoci.doctor", "doctor"),
+    "fault": ("khoci.cli.fault", "fault_group"),
     "kernel": ("khoci.kernel.commands", "kernel"),
     "matrix": ("khoci.cli.matrix", "matrix_group"),
     "predict": ("khoci.cli.predict", "predict_command"),

@@ -19,7 +19,7 @@ MOST_GRIDS = 4
 MARK = "!"
 """At the end of a cell's word, cut short for it: something in the cell was predicted otherwise."""
 
-_SHORT = {
+WORDS = {
     Verdict.ABSENT: "-",
     Verdict.RESTORED: "restored",
     Verdict.ACCEPTED: "accepted",
@@ -31,8 +31,8 @@ _SHORT = {
     Verdict.HANG: "HANG",
     Verdict.ERROR: "ERROR",
 }
-_BRIEF = {
-    **_SHORT,
+BRIEF_WORDS = {
+    **WORDS,
     Verdict.RESTORED: "restor",
     Verdict.ACCEPTED: "accept",
     Verdict.REFUSED: "refuse",
@@ -92,11 +92,11 @@ def _word(cell: CellResult, words: Mapping[Verdict, str], width: int) -> str:
 
 def _fitting(label: int, columns: int) -> tuple[Mapping[Verdict, str], int]:
     """The words that fit and the width of a column; very wide grids do not fit anywhere."""
-    for words in (_SHORT, _BRIEF):
+    for words in (WORDS, BRIEF_WORDS):
         width = max(map(len, words.values())) + 1
         if label + columns * width <= WIDTH:
             return words, width
-    return _BRIEF, width
+    return BRIEF_WORDS, width
 
 
 def _line(label: str, cells: Sequence[str], label_width: int, width: int) -> str:

@@ -17,7 +17,7 @@ from tests.vm.luo import copy_ram
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(3000)]
 
 DOC = Path(__file__).parents[2] / "docs" / "decoding.md"
-TEST = Scenario("kho-test", "", (), f"test_kho.max_mem={64 << 20}", "kho_test")
+TEST = Scenario("kho-test", "", "kho_test", cmdline=f"test_kho.max_mem={64 << 20}")
 
 
 def test_an_abort_loses_all_folios_of_the_test(

@@ -1,0 +1,70 @@
+"""``khoci fault``: break a handover on purpose, and see how each kernel takes it."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from khoci.cli.options import accelerator_option, load, tell, words
+from khoci.config.matrix import DEFAULT_MATRIX
+from khoci.errors import EXIT_HARNESS, EXIT_OK
+from khoci.fault import faults, select
+from khoci.paths import cache_dir
+from khoci.progress import progress_for
+from khoci.report.faults import table
+from khoci.run.folder import RUNS, load_all, new_run
+from khoci.run.matrix import make_fault_plan, prepare, run_matrix
+from khoci.verdicts import Verdict
+
+
+@click.group(name="fault")
+def fault_group() -> None:
+    """Break a handover between the jump and the next kernel."""
+
+
+@fault_group.command(name="run")
+@click.argument("names", metavar="[FAULT]...", nargs=-1)
+@click.option("--list", "listing", is_flag=True, help="show the faults, and run nothing")
+@click.option("--kernels", callback=words, help="kernels instead of the matrix file's: 6.17,7.3")
+@click.option("--matrix", default=DEFAULT_MATRIX, help="matrix file: its kernels, its [guest]")
+@click.option("-j", "--jobs", type=click.IntRange(1), default=os.cpu_count(), help="cells at once")
+@accelerator_option
+@click.pass_context
+def run_command(
+    context: click.Context,
+    names: tuple[str, ...],
+    listing: bool,
+    kernels: list[str],
+    matrix: str,
+    jobs: int,
+    accel: str | None,
+) -> None:
+    """Break what each kernel hands over to itself, with each FAULT (all if none is named).
+
+    The bytes are written into guest RAM when the producer stands at the jump. The table says how
+    the kernel took it: there is no right answer but `refused`; `restored` means that nobody
+    noticed, and that it did no harm to what was compared.
+    """
+    if listing:
+        _list(names)
+        return
+    config, known, _ = load(matrix)
+    plan = make_fault_plan(config, known, names=kernels, faults=names, accelerator=accel)
+    progress = progress_for()
+    bench = prepare(plan, known, plan.cells, cache_dir(), progress, tell)
+    folder = new_run(RUNS, plan.to_json())
+    run_matrix(bench, plan.cells, folder, jobs, progress)
+    results = list(load_all(folder, [cell.name for cell in plan.cells]).values())
+    summaries = {fault.name: fault.summary for fault in select(plan.faults)}
+    click.echo(table(results, plan.kernels, summaries), nl=False)
+    click.echo(f"results: {folder.path}/")
+    failed = any(result.verdict is Verdict.ERROR for result in results)
+    context.exit(EXIT_HARNESS if failed else EXIT_OK)
+
+
+def _list(names: tuple[str, ...]) -> None:
+    width = max(map(len, faults()))
+    for fault in select(names):
+        head = f"{fault.name:<{width}}  {fault.component:<14}  {fault.scenario:<11}"
+        click.echo(f"{head}  {fault.summary}")
