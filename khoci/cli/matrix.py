@@ -19,6 +19,7 @@ from khoci.progress import progress_for
 from khoci.report.text import table
 from khoci.run.folder import RUNS, RunFolder, latest_run, load_all, new_run, open_run
 from khoci.run.matrix import Plan, make_plan, prepare, remaining, run_matrix, silent_patterns
+from khoci.run.selftested import recall
 
 
 @click.group(name="matrix")
@@ -84,6 +85,7 @@ def run_command(
         )
     folder = _run(plan, known, folder, jobs)
     results = list(load_all(folder, [cell.name for cell in plan.cells]).values())
+    click.echo(f"{recall(cache_dir())}\n")
     click.echo(table(results, plan.kernels, reasons(results, policy, plan.kernels)), nl=False)
     for name in silent_patterns(plan, results):
         click.echo(f"no cell showed the log pattern '{name}' (matrix/loglines.toml)")

@@ -20,6 +20,7 @@ from khoci.report.selftest import Row, table
 from khoci.results import CellResult
 from khoci.run.folder import RUNS, RunFolder, load_all, new_run
 from khoci.run.matrix import Plan, make_plan, prepare, run_matrix
+from khoci.run.selftested import remember
 from khoci.scenario import select
 from khoci.verdicts import Verdict
 
@@ -63,6 +64,7 @@ def selftest_command(
         for (mutant, direction), cell in wanted.items()
     ]
     rows = [_row(mutant, item) for (mutant, _), item in zip(wanted, outcomes, strict=True)]
+    remember(cache_dir(), headline(outcomes), len(chosen), len(test.select(())))
     click.echo(table(headline(outcomes), rows), nl=False)
     click.echo(f"results: {folder.path}/")
     context.exit(_exit_code(outcomes, results, wanted))

@@ -81,12 +81,17 @@ def regions(handover: Handover) -> list[tuple[str, Range]]:
     readers treat it otherwise. The memory of a block that nobody needs is its owner's too, or an
     ``orphan``.
     """
-    owned = _apart(_owned(handover))
+    owned = owners(handover)
     everything = union(owned.values())
     assigned = assign(handover.map.blocks, owned)
     rest = {name: assigned.of(name).extents - everything for name in assigned.names}
     whole = {name: union((owned.get(name, _NOTHING), rest[name])) for name in assigned.names}
     return [(owner, item) for owner, extents in whole.items() for item in extents]
+
+
+def owners(handover: Handover) -> dict[str, Extents]:
+    """What each owner needs of the memory, by the names of `regions`."""
+    return _apart(_owned(handover))
 
 
 def _owned(handover: Handover) -> Iterator[tuple[str, Extents]]:

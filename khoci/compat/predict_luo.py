@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from khoci.compat.handed import kinds
+from khoci.compat.handed import kinds, owners
 from khoci.compat.outlook import Outlook, not_found
 from khoci.config.abi import LuoAbi
 from khoci.format.components import Component, whole
+from khoci.format.extents import Extents
 from khoci.format.memfd import Memfd
 from khoci.results import Expected
 from khoci.verdicts import Verdict
@@ -87,9 +88,9 @@ def inside(name: str) -> Callable[[Outlook], Expected]:
 
     def rule(outlook: Outlook) -> Expected:
         found, items = luo(outlook), kinds(outlook.handover).get(name, [])
-        if found.verdict is not Verdict.RESTORED:
-            return found
-        return _restored(outlook, items)
+        if found.verdict is Verdict.RESTORED:
+            return _restored(outlook, items)
+        return _lost(outlook, name) or found
 
     return rule
 
@@ -109,8 +110,16 @@ def flbs(outlook: Outlook) -> Expected:
     """Objects that are bound to files: those of the kernel's own test are known."""
     found, reader = luo(outlook), outlook.luo_reader
     if found.verdict is not Verdict.RESTORED or reader is None:
-        return found
+        return _lost(outlook, "flb") or found
     return _used(outlook, reader)
+
+
+def _lost(outlook: Outlook, name: str) -> Expected | None:
+    """What nobody reads is worse than dropped where its memory is not kept either."""
+    if outlook.luo_reader is not None:
+        return None
+    lost = outlook.lost(name, owners(outlook.handover).get(name, Extents.of(())))
+    return Expected(Verdict.CORRUPT, lost) if lost else None
 
 
 def _used(outlook: Outlook, reader: LuoAbi) -> Expected:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CAPTURE = str(FOLDER / "v6.18.15-reserve-mem.khocap")
-LOST = "64 of 64 KiB of reserve_mem[khoci-small] are free memory"
+LOST = "64 of 64 KiB of reserve_mem khoci-small are free memory"
 
 
 def khoci_predict(*words: str) -> Result:

@@ -104,7 +104,7 @@ def test_an_old_consumer_reads_an_eighth_of_each_bitmap() -> None:
     }
     assert prediction["memory map"].reason == (
         "v6.17.13 reads 512 of each bitmap's 4096 bytes: "
-        "64 of 64 KiB of reserve_mem[khoci-small] are free memory"
+        "64 of 64 KiB of reserve_mem khoci-small are free memory"
     )
 
 
