@@ -120,6 +120,7 @@ def _number(cells: bytes) -> int:
 def find_handoffs(memory: Memory) -> list[Handoff]:
     """Search all data for nodes that point to a root FDT; equal ones are one hand-off.
 
+    Those whose scratch array could be one are preferred: others are taken only if there is none.
     A node that straddles two pages of which the second went elsewhere is not found.
     """
     seen: dict[tuple[int, int, int], list[int]] = {}
@@ -128,7 +129,9 @@ def find_handoffs(memory: Memory) -> list[Handoff]:
         if node:
             key = (node.fdt_addr, node.scratch_addr, node.scratch_size)
             seen.setdefault(key, []).append(address)
-    return [Handoff(*key, seen=tuple(addresses)) for key, addresses in seen.items()]
+    found = [Handoff(*key, seen=tuple(addresses)) for key, addresses in seen.items()]
+    likely = [item for item in found if _is_scratch_size(item.scratch_size)]
+    return likely or found
 
 
 def locate(memory: Memory, stale: Collection[int] = ()) -> Handoff | None:
@@ -170,7 +173,7 @@ def _marks_in(window: bytes, start: int) -> Iterator[int]:
 def _plausible(memory: Memory, address: int) -> SetupData | None:
     try:
         node = parse(memory.read(address, NODE_SIZE), Place("setup_data", address))
-        if node.fdt_size == PAGE_SIZE and _is_scratch_size(node.scratch_size):
+        if node.fdt_size == PAGE_SIZE:
             return node if is_root(memory, node.fdt_addr) else None
     except DecodeError:
         pass

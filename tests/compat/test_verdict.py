@@ -120,10 +120,19 @@ def test_refused_because_the_consumer_has_no_kho() -> None:
     assert cell_verdict(judge(replace(FINE, consumer_log=line))) is Verdict.REFUSED
 
 
-@pytest.mark.parametrize("log", [logs.SELF_7_3, logs.REFUSED["6.17"]])
-def test_a_capture_without_what_the_consumer_saw_is_no_verdict_on_a_kernel(log: str) -> None:
-    for facts in (replace(FINE, consumer_log=log), dead(RESET, log)):
+def test_a_capture_without_what_the_consumer_saw_is_no_verdict_on_a_kernel() -> None:
+    for facts in (replace(FINE, consumer_log=logs.SELF_7_3), dead(RESET, logs.SELF_7_3)):
         assert cell_verdict(judge(replace(facts, handed=None))) is Verdict.ERROR
+
+
+def test_a_refusal_is_one_whatever_khoci_saw() -> None:
+    log = logs.REFUSED["6.17"]
+    facts = replace(FINE, consumer_log=log, handed=None)
+    judgements = judge(facts, ("memfd",))
+    assert {judgement.verdict for judgement in judgements.values()} == {Verdict.REFUSED}
+    assert set(judgements) == {"root", "memory map", "scratch", "memfd"}
+    died = judge(replace(dead(RESET, log), handed=None))
+    assert cell_verdict(died) is Verdict.RESET
 
 
 def test_a_refusal_does_not_excuse_a_death() -> None:

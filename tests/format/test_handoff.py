@@ -69,15 +69,37 @@ def test_nothing_to_find() -> None:
         encoders.setup_data(2**64 - 4096),
         encoders.setup_data(GIB),
         encoders.setup_data(ROOT, fdt_size=8192),
-        encoders.setup_data(ROOT, scratch_size=0),
-        encoders.setup_data(ROOT, scratch_size=40),
-        encoders.setup_data(ROOT, scratch_size=2**40),
     ],
 )
 def test_implausible_payloads_are_skipped(node: bytes) -> None:
     made = image()
     made.write(0x200_0000, node)
     assert locate(made.memory()) is None
+
+
+@pytest.mark.parametrize("size", [0, 40, 2**40])
+def test_a_scratch_array_of_no_size_that_is_one_is_taken_where_there_is_no_better(
+    size: int,
+) -> None:
+    made = image()
+    made.write(0x200_0000, encoders.setup_data(ROOT, scratch_size=size))
+    odd = locate(made.memory())
+    assert odd is not None
+    assert (odd.fdt_addr, odd.scratch_size) == (ROOT, size)
+    made.write(0x300_0000, encoders.setup_data(ROOT, scratch_size=64))
+    better = locate(made.memory())
+    assert better is not None
+    assert better.scratch_size == 64
+
+
+def test_what_was_seen_before_is_not_handed_over_now() -> None:
+    made = image()
+    made.write(0x200_0000, encoders.setup_data(ROOT, scratch_size=64))
+    assert locate(made.memory(), stale=[0x200_0000]) is None
+    made.write(0x300_0000, encoders.setup_data(ROOT, scratch_size=64))
+    found = locate(made.memory(), stale=[0x200_0000])
+    assert found is not None
+    assert found.seen == (0x200_0000, 0x300_0000)
 
 
 @pytest.mark.parametrize("compatible", ["kexec", "kho", "kho-vx", "luo-v1"])

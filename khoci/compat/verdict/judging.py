@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain
 
 from khoci.compat.facts import Facts, Handed
-from khoci.compat.handed import PARTS
+from khoci.compat.handed import FIRST, PARTS
 from khoci.compat.loglines import Log, shipped
 from khoci.compat.splats import Splat, counted
 from khoci.compat.verdict.case import Case, Rule, case_of, proof
@@ -21,6 +21,9 @@ from khoci.verdicts import Verdict, worst
 COMMON = ("root", "memory map", "scratch", "luo", "kexec-metadata")
 """What is judged in every cell, where it is handed over."""
 _UNDECODED = "unknown"
+_UNSEEN = Handed(
+    _UNDECODED, "none", FIRST, 0, 0, problems=("khoci did not find what the consumer was given",)
+)
 
 Judgements = dict[str, Judgement]
 
@@ -41,10 +44,11 @@ def judge(
     if facts.crash and dead and dead.verdict is Verdict.PANIC:
         seen = judge(_before_the_crash(facts, known), components, known)
         return {name: _on_purpose(judgement, dead) for name, judgement in seen.items()}
-    if facts.handed is None:
+    if facts.handed is None and not Log(facts.consumer_log, known).line("root", "refused"):
         rest = dict.fromkeys(components or (), dead or _absent("the producer handed over nothing"))
         return {**rest, "root": _nothing_handed(facts, known)}
-    names = _names(facts.handed, components)
+    facts = replace(facts, handed=facts.handed or _UNSEEN)
+    names = _names(facts.handed or _UNSEEN, components)
     judgements = {name: _judged(facts, name, known) for name in names}
     return _with_splats(judgements, counted(facts, known), components or ())
 
@@ -101,9 +105,8 @@ def _absent(text: str) -> Judgement:
 
 
 def _nothing_handed(facts: Facts, patterns: Patterns) -> Judgement:
-    """The root's judgement when the capture holds no handover."""
-    log = Log(facts.consumer_log, patterns)
-    seen = log.line("root", "found") or log.line("root", "refused")
+    """The root's judgement when khoci found no handover, and the consumer refused none."""
+    seen = Log(facts.consumer_log, patterns).line("root", "found")
     if seen:
         text = "the consumer was given a handover that the capture does not show"
         return Judgement(Verdict.ERROR, (*proof("harness", text), *proof("log", seen)))
