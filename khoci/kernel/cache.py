@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -13,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
+from khoci.kernel import trees
 from khoci.kernel.fragments import parse_config
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 IMAGE, SYSTEM_MAP, CONFIG = "bzImage", "System.map", "config"
 METADATA, LOG = "metadata.json", "build.log"
+KEPT_TREE, STALE_TREE = "kept tree", "stale tree"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,21 +128,6 @@ class Cache:
                 (folder / name).replace(target / name)
 
     @contextmanager
-    def work_tree(self) -> Iterator[Path]:
-        """A folder for sources and objects, held by a lock and removed at the end in any case."""
-        self.trees.mkdir(parents=True, exist_ok=True)
-        self.remove_stale_trees()
-        folder = self.trees / f"tree-{secrets.token_hex(4)}"
-        lock = _tree_lock(folder)
-        with FileLock(lock):
-            try:
-                folder.mkdir()
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-                lock.unlink(missing_ok=True)
-
-    @contextmanager
     def work_log(self) -> Iterator[Path]:
         """A log file for work that leaves nothing behind."""
         with tempfile.TemporaryDirectory(prefix="khoci-") as folder:
@@ -149,26 +135,22 @@ class Cache:
 
     def remove_stale_trees(self) -> int:
         """Remove the trees that a killed run left behind; return how many."""
-        return sum(_remove_unheld(tree) for tree in self.trees.glob("tree-*") if tree.is_dir())
+        return trees.remove_stale(self.trees)
 
     def entries(self) -> list[Entry]:
-        """All that the cache holds: kernels, failed builds, downloads, trees left behind."""
+        """All that the cache holds and that could go: no tree that somebody builds in."""
         found = [_kernel_entry(path, "kernel") for path in _folders(self.kernels)]
         found += [_kernel_entry(path, "failed build") for path in _folders(self.failed)]
         found += _file_entries(self.downloads, "download")
         found += _file_entries(self.initramfs, "initramfs")
-        found += [
-            Entry(tree, "stale tree", tree.name, folder_size(tree), tree.stat().st_mtime)
-            for tree in _folders(self.trees)
-            if not _is_held(tree)
-        ]
+        found += [_tree_entry(tree) for tree in trees.not_held(self.trees)]
         return found
 
 
 def remove(entry: Entry) -> None:
     """Delete an entry of the cache: it disappears at once, then its space is freed."""
-    if entry.kind == "stale tree":
-        _remove_unheld(entry.path)
+    if entry.kind in (KEPT_TREE, STALE_TREE):
+        trees.remove_unheld(entry.path)
     elif entry.path.is_dir():
         doomed = entry.path.with_name(f".{entry.path.name}.gone")
         entry.path.replace(doomed)
@@ -199,24 +181,8 @@ def _kernel_entry(folder: Path, kind: str) -> Entry:
     return Entry(folder, kind, name, folder_size(folder), folder.stat().st_mtime)
 
 
-def _tree_lock(tree: Path) -> Path:
-    return tree.with_name(f"{tree.name}.lock")
-
-
-def _is_held(tree: Path) -> bool:
-    try:
-        with FileLock(_tree_lock(tree), timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
-def _remove_unheld(tree: Path) -> bool:
-    lock = _tree_lock(tree)
-    try:
-        with FileLock(lock, timeout=0):
-            shutil.rmtree(tree, ignore_errors=True)
-            lock.unlink(missing_ok=True)
-    except Timeout:
-        return False
-    return True
+def _tree_entry(tree: Path) -> Entry:
+    kind, name = (
+        (KEPT_TREE, trees.origin_of(tree)) if trees.is_kept(tree) else (STALE_TREE, tree.name)
+    )
+    return Entry(tree, kind, name, folder_size(tree), trees.last_used(tree))

@@ -18,11 +18,12 @@ from khoci.config.kernels import (
 )
 from khoci.errors import HarnessError, UsageError
 from khoci.kernel import store
-from khoci.kernel.cache import Cache, remove
+from khoci.kernel.cache import STALE_TREE, Cache, remove
 from khoci.kernel.configure import request_of
 from khoci.kernel.fragments import applicable, render
 from khoci.kernel.make import OBJECTS, environment
 from khoci.kernel.mirror import deb_name
+from khoci.kernel.source import describe
 from khoci.paths import cache_dir
 from khoci.progress import progress_for
 
@@ -129,6 +130,8 @@ def collect_garbage(
     """Show what the cache holds, and delete a part of it.
 
     Without an option nothing is deleted. Trees that a killed build left behind go with any.
+    A kept tree has the objects that patched kernels of one source and config share; it can be
+    made anew at any time.
     """
     entries = Cache(cache_dir()).entries()
     if not (everything or keep or older_than is not None):
@@ -139,7 +142,7 @@ def collect_garbage(
     doomed = [
         entry
         for entry in entries
-        if entry.kind == "stale tree" or (entry.name not in names and entry.used <= before)
+        if entry.kind == STALE_TREE or (entry.name not in names and entry.used <= before)
     ]
     for entry in doomed:
         remove(entry)
@@ -172,6 +175,7 @@ def _kept_names(kernels: Kernels, keep: Iterable[str]) -> set[str]:
     for spec in map(kernels.select, keep):
         names.add(spec.name)
         for source in spec.sources:
+            names.add(describe(source))
             if isinstance(source, DebianSource):
                 names.add(deb_name(source.package))
             elif isinstance(source, DebianImageSource):

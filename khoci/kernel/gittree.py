@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,6 @@ from git.exc import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from khoci.config.kernels import GitSource
     from khoci.kernel.unpack import Choice
 
@@ -45,48 +43,37 @@ def tree_id(source: GitSource) -> str | None:
     return None if repo is None else _resolve(repo, f"{source.ref}^{{tree}}")
 
 
-@contextmanager
-def checked_out(source: GitSource, folder: Path, chosen: Choice) -> Iterator[None]:
-    """Check ``source`` out at ``folder``, in a detached worktree that is removed at the end.
-
-    Only the chosen files are there.
+def export(source: GitSource, folder: Path, chosen: Choice) -> None:
+    """Put the chosen files of ``source`` into ``folder``, which has none of them yet.
 
     Raises:
         HarnessError: the tree or the commit is not there, or git fails.
     """
     repo = _repo(source)
-    commit = repo and _resolve(repo, f"{source.ref}^{{commit}}")
+    commit = None if repo is None else _resolve(repo, f"{source.ref}^{{commit}}")
     if repo is None or commit is None:
         raise HarnessError(f"git: {source.ref} is not in {source.tree or configured_tree()}")
     try:
-        repo.git.worktree("add", "--detach", "--no-checkout", str(folder), commit)
-        _populate(folder, chosen)
-        yield
+        with tempfile.TemporaryDirectory(prefix="khoci-") as own:
+            _check_out(Path(repo.git_dir), commit, folder, Path(own), chosen)
     except GitCommandError as error:
         raise HarnessError(f"git: {source.ref} cannot be checked out: {_line(error)}") from error
     finally:
-        _drop(repo, folder)
-
-
-def _populate(folder: Path, chosen: Choice) -> None:
-    with git.Repo(folder) as tree:
-        tree.git.read_tree("HEAD")
-        names = tree.git.ls_files("-z").split("\0")
-        selected = "\0".join(name for name in names if name and chosen(name))
-        with (folder.parent / "files").open("w+", encoding="utf-8") as listed:
-            listed.write(selected)
-            listed.seek(0)
-            tree.git.checkout_index("-z", "--stdin", istream=listed)
-
-
-def _drop(repo: git.Repo, folder: Path) -> None:
-    try:
-        repo.git.worktree("remove", "--force", "--force", str(folder))
-    except GitCommandError:
-        pass
-    finally:
-        repo.git.worktree("prune")
         repo.close()
+
+
+def _check_out(repo: Path, commit: str, folder: Path, own: Path, chosen: Choice) -> None:
+    """As ``git checkout`` does, with the index in the folder ``own`` and not the user's."""
+    here = git.Git(folder)
+    here.update_environment(
+        GIT_DIR=str(repo), GIT_WORK_TREE=str(folder), GIT_INDEX_FILE=str(own / "index")
+    )
+    here.read_tree(commit)
+    names = here.ls_files("-z").split("\0")
+    with (own / "files").open("w+", encoding="utf-8") as listed:
+        listed.write("\0".join(name for name in names if name and chosen(name)))
+        listed.seek(0)
+        here.checkout_index("-z", "--stdin", istream=listed)
 
 
 def _repo(source: GitSource) -> git.Repo | None:

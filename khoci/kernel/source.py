@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -17,15 +14,14 @@ from khoci.config.kernels import (
     ImageSource,
     TarballSource,
 )
-from khoci.errors import BuildError, HarnessError
+from khoci.errors import HarnessError
 from khoci.kernel.download import NotThereError, UnreachableError, download, verified
-from khoci.kernel.gittree import checked_out, configured_tree, tree_id
+from khoci.kernel.gittree import configured_tree, export, tree_id
 from khoci.kernel.mirror import deb_name, mirrors, pool_path
 from khoci.kernel.unpack import Choice, unpack_deb, unpack_tarball
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
 
     from khoci.config.kernels import Package, Source, TreeSource
     from khoci.progress import Progress
@@ -72,45 +68,28 @@ def on_disk(source: TreeSource, downloads: Path) -> bool:
             return True
 
 
-@contextmanager
-def prepared(
+def fill_tree(
     source: TreeSource, tree: Path, downloads: Path, chosen: Choice, progress: Progress
-) -> Iterator[None]:
-    """Make ``tree`` a source tree for as long as the block runs; it has the chosen files.
+) -> None:
+    """Put the chosen files of a source into the folder ``tree``, which has none of them yet.
 
     Raises:
         NotThereError, UnreachableError: it cannot be fetched now; another source may do.
         HarnessError: what was fetched is wrong or damaged, or the disk is full.
     """
-    with _filled(source, tree, downloads, chosen, progress):
-        yield
-
-
-def touched_files(patches: Sequence[Path]) -> set[str]:
-    """The files of the tree that patches name, before or after."""
-    names = re.compile(r"^(?:--- a|\+\+\+ b)/([^\t\n]+)|^(?:rename|copy) from (.+)", re.MULTILINE)
-    texts = [patch.read_text(encoding="utf-8", errors="replace") for patch in patches]
-    return {one or other for text in texts for one, other in names.findall(text)}
-
-
-def apply_patches(name: str, patches: Sequence[Path], tree: Path) -> None:
-    """Apply patches in order.
-
-    Raises:
-        BuildError: one does not apply.
-    """
-    outer = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    for patch in patches:
-        result = subprocess.run(
-            ["git", "apply", "--whitespace=nowarn", str(patch.absolute())],
-            cwd=tree,
-            env=outer | {"GIT_CEILING_DIRECTORIES": str(tree.parent)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if result.returncode != 0:
-            raise BuildError(f"{name}: {patch} does not apply", result.stderr.strip())
+    tree.mkdir(exist_ok=True)
+    match source:
+        case GitSource():
+            with _told(progress, f"checking out {source.ref}"):
+                export(source, tree, chosen)
+        case DebianSource():
+            deb = fetch_package(source.package, downloads, progress)
+            with _told(progress, f"unpacking {deb.name}"):
+                unpack_deb(deb, tree, chosen)
+        case TarballSource():
+            tarball = _fetch_tarball(source, downloads, progress)
+            with _told(progress, f"unpacking {tarball.name}"):
+                unpack_tarball(tarball, tree, chosen)
 
 
 def fetch_package(package: Package, downloads: Path, progress: Progress) -> Path:
@@ -137,25 +116,11 @@ def _worse(one: HarnessError | None, other: HarnessError) -> HarnessError:
     return one if isinstance(one, UnreachableError) else other
 
 
-def _filled(
-    source: TreeSource, tree: Path, downloads: Path, chosen: Choice, progress: Progress
-) -> AbstractContextManager[None]:
-    if isinstance(source, GitSource):
-        return checked_out(source, tree, chosen)
-    tree.mkdir()
-    if isinstance(source, DebianSource):
-        deb = fetch_package(source.package, downloads, progress)
-        _told(progress, deb, lambda: unpack_deb(deb, tree, chosen))
-    else:
-        tarball = _fetch_tarball(source, downloads, progress)
-        _told(progress, tarball, lambda: unpack_tarball(tarball, tree, chosen))
-    return nullcontext()
-
-
-def _told(progress: Progress, packed: Path, unpack: Callable[[], None]) -> None:
-    progress.start(f"unpacking {packed.name}")
+@contextmanager
+def _told(progress: Progress, task: str) -> Iterator[None]:
+    progress.start(task)
     try:
-        unpack()
+        yield
     finally:
         progress.done()
 

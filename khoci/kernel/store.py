@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from khoci.config.kernels import DebianImageSource, ImageSource
 from khoci.errors import HarnessError, UsageError
-from khoci.kernel.build import Job, build, inputs_of, work_space
+from khoci.kernel.build import build
 from khoci.kernel.cache import CONFIG, IMAGE, SYSTEM_MAP, Artifact, Cache, key_of
 from khoci.kernel.configure import request_of
 from khoci.kernel.disk import one_line
 from khoci.kernel.download import NotThereError, UnreachableError, file_sha256
 from khoci.kernel.images import local_image, package_key, unpack_packages
+from khoci.kernel.job import Job, inputs_of
 from khoci.kernel.source import describe, identity, on_disk
+from khoci.kernel.workspace import work_space
 from khoci.paths import cache_dir
 from khoci.progress import NoProgress
 
@@ -97,9 +99,9 @@ def configured(
     with (
         one_line(spec.name, cache.root),
         cache.work_log() as log,
-        work_space(jobs[0], cache, log, progress) as make,
+        work_space(jobs[0], cache, log, progress) as work,
     ):
-        yield make
+        yield work.make
 
 
 def _usable(spec: KernelSpec) -> list[Usable]:

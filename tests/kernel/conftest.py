@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import difflib
 import hashlib
 import http.server
 import threading
@@ -95,6 +96,20 @@ class Fake:
         fragment.write_text(config)
         source = TarballSource(tarball.as_uri(), hashlib.sha256(packed).hexdigest())
         return KernelSpec(name, (source,), config=(fragment,))
+
+    def patch(self, name: str, **files: str) -> Path:
+        """A patch that gives files of the tree a new content; it adds those that are not there."""
+        path = self.folder / f"{name}.patch"
+        path.write_text("".join(self._diff(file, files[file]) for file in files))
+        return path
+
+    def _diff(self, name: str, new: str) -> str:
+        there = self.folder / "tree" / name
+        old = there.read_text().splitlines(keepends=True) if there.exists() else []
+        before, after = f"a/{name}" if old else "/dev/null", f"b/{name}"
+        kind = "" if old else "new file mode 100644\n"
+        lines = difflib.unified_diff(old, new.splitlines(keepends=True), before, after)
+        return f"diff --git a/{name} b/{name}\n{kind}" + "".join(lines)
 
 
 @pytest.fixture

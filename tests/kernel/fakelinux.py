@@ -58,23 +58,39 @@ ifeq ($(O),)
 $(error not an out-of-tree build)
 endif
 
+include Kbuild
+
 .PHONY: allnoconfig bzImage
 allnoconfig:
 	@echo "  HOSTCC  scripts/kconfig/conf.o"
 	@grep -v -f lost $(O)/$(KCONFIG_ALLCONFIG) > $(O)/.config; true
 
-bzImage:
+$(O)/%.o: %.c common.h
+	@echo "  CC      $*.o"
+	@cat $< common.h > $@
+	@if grep -q '#error' $@; then echo "$<:1:2: error: so it says"; rm $@; exit 1; fi
+
+bzImage: $(addprefix $(O)/,$(obj-y))
 	@echo $$PPID >> @RUNS@
-	@for object in a b c d; do echo "  CC      $$object.o"; done
 	@if [ -e broken ]; then echo "a.c:7:1: error: expected ';'"; exit 1; fi
 	@if [ -e slow ]; then sleep 60; fi
 	@if [ -e pause ]; then sleep 1; fi
 	@mkdir -p $(O)/arch/x86/boot $(O)/include/config
-	@echo "$(KBUILD_BUILD_TIMESTAMP) $$USER" | cat - source.c $(O)/.config > \\
+	@echo "$(KBUILD_BUILD_TIMESTAMP) $$USER" | cat - $^ $(O)/.config > \\
 		$(O)/arch/x86/boot/bzImage
 	@echo "ffffffff81000000 T _text" > $(O)/System.map
 	@echo 6.18.15 > $(O)/include/config/kernel.release
 """
+
+
+SOURCES = {
+    "Kbuild": "obj-y := source.o a.o b.o c.o\n",
+    "source.c": "int main;\n",
+    "a.c": "int a;\n",
+    "b.c": "int b;\n",
+    "c.c": "int c;\n",
+    "common.h": "int common;\n",
+}
 
 
 def make_tree(folder: Path, **extra: str) -> Path:
@@ -83,7 +99,7 @@ def make_tree(folder: Path, **extra: str) -> Path:
         "Makefile": MAKEFILE.replace("@RUNS@", str(folder.parent / "runs")),
         "Kconfig": KCONFIG,
         "arch/x86/Kconfig": ARCH_KCONFIG,
-        "source.c": "int main;\n",
+        **SOURCES,
         "lost": "SYMBOL_THAT_IS_NEVER_ASKED\n",
         "drivers/gpu/drm/big.c": "/* much */\n",
         "drivers/gpu/drm/Kconfig": "config DRM\n\tbool\n",

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
 
-from khoci.config.kernels import TarballSource
+from khoci.config.kernels import TarballSource, load_kernels
+from khoci.kernel import store
 from khoci.kernel.commands import kernel
 
 if TYPE_CHECKING:
@@ -32,10 +34,10 @@ def run(fake: Fake, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 class Run:
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self.file = file
 
     def __call__(self, *arguments: str) -> Result:
-        return CliRunner().invoke(kernel, ["--file", str(self._file), *arguments])
+        return CliRunner().invoke(kernel, ["--file", str(self.file), *arguments])
 
 
 def test_list_and_build(run: Run) -> None:
@@ -71,6 +73,19 @@ def test_shell_runs_in_the_tree_and_leaves_nothing(run: Run, cache: Cache, tmp_p
     assert "PATCHLEVEL = 18" in seen.read_text()
     assert "CONFIG_A=y" in seen.read_text()
     assert list(cache.trees.glob("*")) == []
+
+
+def test_gc_of_a_kept_tree(run: Run, fake: Fake, cache: Cache) -> None:
+    spec = load_kernels(run.file).select("6.18")
+    patched = replace(spec, patches=(fake.patch("one", **{"a.c": "int one;\n"}),))
+    store.obtain(patched, cache=cache)
+    (tree,) = cache.trees.glob("kept-*/")
+    origin = store.origin(spec)
+    assert f"kept tree     {origin}" in run("gc").output
+    assert "0 deleted" in run("gc", "--keep", "6.18").output
+    assert tree.exists()
+    assert "2 deleted" in run("gc", "--all").output
+    assert not tree.exists()
 
 
 def test_gc(run: Run, cache: Cache) -> None:

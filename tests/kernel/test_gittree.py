@@ -10,7 +10,7 @@ import pytest
 from khoci.config.kernels import GitSource
 from khoci.errors import BuildError
 from khoci.kernel import store
-from khoci.kernel.gittree import checked_out, configured_tree, tree_id
+from khoci.kernel.gittree import configured_tree, export, tree_id
 from khoci.kernel.unpack import everything, lean
 from tests.kernel.fakelinux import make_tree
 
@@ -79,13 +79,32 @@ def test_a_failed_build_leaves_the_users_checkout_as_it_was(
 def test_a_lean_checkout_has_no_bulk(linux: git.Repo, tmp_path: Path) -> None:
     source = GitSource("v6.18.15", Path(linux.working_dir))
     for chosen, bulk in ((lean("x86"), False), (everything, True)):
-        work = tmp_path / f"work-{bulk}"
-        work.mkdir()
-        with checked_out(source, work / "linux", chosen):
-            assert (work / "linux/Makefile").is_file()
-            assert (work / "linux/drivers/gpu/drm/Kconfig").is_file()
-            assert (work / "linux/drivers/gpu/drm/big.c").exists() is bulk
-        assert not (work / "linux").exists()
+        tree = tmp_path / f"work-{bulk}"
+        tree.mkdir()
+        export(source, tree, chosen)
+        assert (tree / "Makefile").is_file()
+        assert (tree / "drivers/gpu/drm/Kconfig").is_file()
+        assert (tree / "drivers/gpu/drm/big.c").exists() is bulk
+        assert not (tree / ".git").exists()
+
+
+def test_what_a_tree_lacks_comes_on_top(linux: git.Repo, tmp_path: Path) -> None:
+    source = GitSource("v6.18.15", Path(linux.working_dir))
+    tree = tmp_path / "lean"
+    tree.mkdir()
+    export(source, tree, lean("x86"))
+    (tree / "source.c").write_text("patched\n")
+    export(source, tree, {"drivers/gpu/drm/big.c"}.__contains__)
+    assert (tree / "drivers/gpu/drm/big.c").is_file()
+    assert (tree / "source.c").read_text() == "patched\n"
+
+
+def test_a_bare_tree_serves_as_well(linux: git.Repo, tmp_path: Path) -> None:
+    linux.clone(str(tmp_path / "bare"), bare=True)
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    export(GitSource("v6.18.15", tmp_path / "bare"), tree, everything)
+    assert (tree / "source.c").read_text() == "int main;\n"
 
 
 def test_the_id_is_that_of_the_content(linux: git.Repo) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -45,11 +46,12 @@ print(store.obtain(spec, cache=Cache(Path(sys.argv[2]))).key)
 def write_toml(fake: Fake, spec: KernelSpec) -> Path:
     (source,) = spec.sources
     assert isinstance(source, TarballSource)
-    path = fake.folder / "kernels.toml"
+    path = Path(tempfile.mkdtemp(dir=fake.folder)) / "kernels.toml"
     path.write_text(
         f'[kernel."{spec.name}"]\n'
         f'sources = [{{ tarball = "{source.url}", sha256 = "{source.sha256}" }}]\n'
-        f'config = ["./{spec.name}.config"]\n'
+        f'config = ["../{spec.name}.config"]\n'
+        f"patches = {[str(patch) for patch in spec.patches]}\n"
     )
     return path
 
