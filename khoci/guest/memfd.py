@@ -61,6 +61,16 @@ class Memfd:
         """The file at ``index`` of several that are made at once."""
         return replace(self, seed=self.seed + index)
 
+    @property
+    def sealed(self) -> int:
+        """What F_GET_SEALS tells: flags bring seals too, and F_SEAL_EXEC others (mm/memfd.c)."""
+        if self.flags & NOEXEC_SEAL:
+            return self.seals | Seal.EXEC
+        if not self.flags & ALLOW_SEALING:
+            return self.seals | Seal.SEAL
+        executable = Seal.SHRINK | Seal.GROW | Seal.WRITE | Seal.FUTURE_WRITE
+        return self.seals | executable if self.seals & Seal.EXEC else self.seals
+
     def content(self) -> bytes:
         """All its bytes."""
         content = bytearray(pattern(self.seed, self.size))

@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from khoci.guest.memfd import Memfd
 from khoci.guest.session import Agent
-from khoci.scenario import sessions
+from khoci.scenario import luo, retrieving
 from khoci.scenario.base import Checked, Definition, Outcome, Scenario, Verified
 from khoci.scenario.sessions import Files, Preserved, Session
 
@@ -27,7 +26,7 @@ _SAID = re.compile(r"(?P<name>\S*flb\S*): (?P<what>found flb data|finish was tri
 
 async def verify(agent: Agent, state: Preserved) -> Verified:
     """What sessions do, and what the kernel's test says of its objects."""
-    found = await sessions.verify(agent, state)
+    found = await retrieving.verify(agent, state)
     lines = (await agent.command("kmsg"))["lines"]
     return replace(found, checked=(*found.checked, *objects(lines)))
 
@@ -57,10 +56,7 @@ def _object(name: str, said: list[str]) -> Checked:
 def make(_values: Mapping[str, Any]) -> Scenario:
     """The scenario; it has no parameters."""
     wanted = (Session("khoci-flb", (Files(1, Memfd(8192, seed=60)),)),)
-    preserve = partial(sessions.preserve, wanted=wanted)
-    made = sessions.scenario(
-        NAME, SUMMARY, preserve, needs=("LIVEUPDATE_TEST",), components=("flb",)
-    )
+    made = luo.scenario(NAME, SUMMARY, wanted, needs=("LIVEUPDATE_TEST",), components=("flb",))
     return replace(made, verify=verify, component="flb", joint=False)
 
 

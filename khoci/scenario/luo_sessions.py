@@ -7,11 +7,10 @@ A kernel that is full takes no more (LUO_SESSION_MAX and LUO_FILE_MAX of kernel/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from khoci.guest.memfd import Memfd
-from khoci.scenario import sessions
+from khoci.scenario import luo
 from khoci.scenario.base import Definition, Parameter, Scenario
 from khoci.scenario.sessions import Files, Session
 
@@ -26,7 +25,7 @@ def make(values: Mapping[str, Any]) -> Scenario:
         memfd = Memfd(values["size"], seed=1000 * (number + 1))
         files = (Files(1, memfd, values["files"]),) if values["files"] else ()
         wanted.append(Session(f"khoci-{number}", files))
-    return sessions.scenario(NAME, SUMMARY, partial(sessions.preserve, wanted=wanted))
+    return luo.scenario(NAME, SUMMARY, wanted)
 
 
 SCENARIO = Definition(

@@ -1,18 +1,18 @@
 """A memory file in a live update session: size, content, holes, position, seals.
 
 The file is what a VMM keeps guest memory in: pages are written, some never were, and what is
-compared was written after the file was preserved, as by a guest that still runs.
+compared was written after the file was preserved, as by a guest that still runs. It is sealed
+against another size, as a VMM seals guest memory; before 7.1 that is not handed over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from khoci.format.ranges import Range
-from khoci.guest.memfd import Memfd
-from khoci.scenario import sessions
+from khoci.guest.memfd import Memfd, Seal
+from khoci.scenario import luo
 from khoci.scenario.base import Definition, Parameter, Scenario
 from khoci.scenario.sessions import Files, Session
 
@@ -20,6 +20,7 @@ NAME = "memfd"
 SUMMARY = "a memory file in a LUO session, compared byte by byte"
 _PAGE = 4096
 _POSITION = 4711
+_SEALS = int(Seal.SHRINK | Seal.GROW)
 
 
 def make(values: Mapping[str, Any]) -> Scenario:
@@ -37,7 +38,7 @@ def make(values: Mapping[str, Any]) -> Scenario:
         flags=values["flags"],
     )
     wanted = (Session("khoci-memfd", (Files(1, memfd),)),)
-    return sessions.scenario(NAME, SUMMARY, partial(sessions.preserve, wanted=wanted))
+    return luo.scenario(NAME, SUMMARY, wanted)
 
 
 SCENARIO = Definition(
@@ -48,7 +49,9 @@ SCENARIO = Definition(
         "size": Parameter((1 << 20) + 123, "of the file, in bytes"),
         "holes": Parameter(3, "pages that are never written, spread over the file"),
         "position": Parameter(_POSITION, "of the file, in bytes"),
-        "seals": Parameter(0, "F_SEAL_* as a number; before 7.1 they are not handed over"),
+        "seals": Parameter(
+            _SEALS, "F_SEAL_* as a number; with 8, 16 or 32 nothing is written later"
+        ),
         "flags": Parameter(2, "of memfd_create; 2 allows sealing, 8 is MFD_NOEXEC_SEAL"),
     },
 )

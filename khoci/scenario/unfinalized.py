@@ -6,6 +6,7 @@ themselves, or have nothing to finalize.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -24,10 +25,13 @@ async def preserve(agent: Agent) -> State:
 
     Raises:
         NotPossibleError: there is not.
+        AgentError: it cannot be seen.
     """
     try:
         await agent.command("read", path=FILE, max=16)
-    except AgentError:
+    except AgentError as error:
+        if error.errno != errno.ENOENT:
+            raise
         raise NotPossibleError("finalizes by itself: there is nothing to forget") from None
     return None
 

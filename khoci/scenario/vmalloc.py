@@ -8,11 +8,10 @@ one: ``vmalloc:size=600M``, with a guest of 2 GiB.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from khoci.guest.memfd import Memfd
-from khoci.scenario import sessions
+from khoci.scenario import luo
 from khoci.scenario.base import Definition, Parameter, Scenario
 from khoci.scenario.sessions import Files, Session
 
@@ -23,8 +22,7 @@ SUMMARY = "a vmalloc area of many pages: the list of a large memory file's folio
 def make(values: Mapping[str, Any]) -> Scenario:
     """The scenario for ``size``."""
     wanted = (Session("khoci-vmalloc", (Files(1, Memfd(values["size"], seed=70)),)),)
-    preserve = partial(sessions.preserve, wanted=wanted)
-    return sessions.scenario(NAME, SUMMARY, preserve, components=("vmalloc",))
+    return luo.scenario(NAME, SUMMARY, wanted, components=("vmalloc",))
 
 
 SCENARIO = Definition(

@@ -40,12 +40,12 @@ def converse(agent: Path, chunks: Iterable[bytes]) -> list[Message]:
     return [json.loads(line) for line in output.splitlines()]
 
 
-def ask(agent: Path, name: str, **arguments: str | int) -> Message:
+def ask(agent: Path, name: str, /, **arguments: str | int) -> Message:
     """The answer to one command."""
     return ask_in_parts(agent, name, **arguments)[-1]
 
 
-def ask_in_parts(agent: Path, name: str, **arguments: str | int) -> list[Message]:
+def ask_in_parts(agent: Path, name: str, /, **arguments: str | int) -> list[Message]:
     """All parts of the answer to one command."""
     line = json.dumps({"id": 7, "cmd": name, **arguments}).encode() + b"\n"
     hello, *parts = converse(agent, [line])

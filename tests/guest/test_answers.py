@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from khoci.guest.protocol import MAX_LINE, UNREADABLE, encode_command
-from tests.guest.talk import ask, ask_in_parts, converse
+from khoci.guest.session import Agent
+from tests.guest.talk import ask, ask_in_parts, converse, with_agent
 
 pages_of_root = pytest.mark.skipif(
     not os.access("/proc/kpageflags", os.R_OK), reason="kpageflags is for root"
@@ -85,6 +88,63 @@ def test_too_many_ranges_for_one_answer_are_refused(sanitized_agent: Path) -> No
     ranges = ",".join(["1:1"] * 15000)
     answer = ask(sanitized_agent, "pages", ranges=ranges)
     assert answer["error"] == "the answer is too long: EMSGSIZE"
+
+
+@pytest.mark.parametrize(("hold", "children"), [(0, [0, 0]), (1, [1, 0])])
+def test_pressure_holds_memory_until_it_is_told_to_relax(
+    sanitized_agent: Path, hold: int, children: list[int]
+) -> None:
+    async def work(agent: Agent) -> list[int]:
+        found = []
+        for command in ("pressure", "relax"):
+            arguments = {"percent": 1, "max": 1 << 20, "hold": hold}
+            await agent.command(command, **(arguments if command == "pressure" else {}))
+            answer = await agent.command("read", path="/proc/thread-self/children")
+            found.append(len(answer["text"].split()))
+        return found
+
+    assert with_agent(sanitized_agent, work) == children
+
+
+def test_an_agent_that_ends_holds_nothing(built_agent: Path) -> None:
+    async def work(agent: Agent) -> Path:
+        await agent.command("pressure", percent=1, max=1 << 20, hold=1)
+        answer = await agent.command("read", path="/proc/thread-self/children")
+        child = Path("/proc", answer["text"].strip())
+        assert child.is_dir()
+        return child / "cmdline"
+
+    cmdline = with_agent(built_agent, work)
+    for _ in range(1000):
+        if not cmdline.exists() or not cmdline.read_bytes():
+            return
+        time.sleep(0.01)
+    pytest.fail("the child still runs")
+
+
+def functions() -> dict[str, int]:
+    """The functions of the host's kernel, the first of each name."""
+    lines = [line.split() for line in Path("/proc/kallsyms").read_text().splitlines()]
+    found = [(words[2], int(words[0], 16)) for words in lines if words[1] in "Tt"]
+    return dict(reversed(found))
+
+
+def test_symbol_has_the_address_of_a_function(sanitized_agent: Path) -> None:
+    name, address = functions().popitem()
+    answer = ask(sanitized_agent, "symbol", name=name)
+    if address:
+        assert answer["address"] == hex(address)
+    else:
+        assert (answer["error"], answer["errno"]) == (
+            "/proc/kallsyms hides addresses: EPERM",
+            errno.EPERM,
+        )
+
+
+@pytest.mark.parametrize("name", ["no_such_function", "", "jiffies"])
+def test_what_is_no_function_has_no_address(sanitized_agent: Path, name: str) -> None:
+    answer = ask(sanitized_agent, "symbol", name=name)
+    assert answer["error"] == f"/proc/kallsyms has no function {name}: ENOENT"
 
 
 def test_pressure_uses_memory_and_gives_it_back(sanitized_agent: Path) -> None:

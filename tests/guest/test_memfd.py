@@ -12,7 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from khoci.format.ranges import Range
-from khoci.guest.memfd import NOEXEC_SEAL, Found, Memfd, Seal, check, descriptors, make, pattern
+from khoci.guest.memfd import (
+    ALLOW_SEALING,
+    NOEXEC_SEAL,
+    Found,
+    Memfd,
+    Seal,
+    check,
+    descriptors,
+    make,
+    pattern,
+)
 from khoci.guest.protocol import Argument, ProtocolError
 from khoci.guest.session import Agent, AgentError
 from tests.guest.talk import with_agent
@@ -190,3 +200,10 @@ def test_another_answer_is_no_finding(answer: str) -> None:
         asyncio.run(check(Agent(Line()), FILE, [3]))
     with pytest.raises(ProtocolError):
         descriptors({"fds": answer})
+
+
+@pytest.mark.parametrize("flags", [0, ALLOW_SEALING, NOEXEC_SEAL])
+@pytest.mark.parametrize("seals", [0, Seal.SEAL, Seal.SHRINK | Seal.GROW, Seal.EXEC, ~Seal(0)])
+def test_the_seals_are_those_of_the_kernel(built_agent: Path, flags: int, seals: int) -> None:
+    memfd = Memfd(1, seals=seals if flags else 0, flags=flags)
+    assert [item.seals for item in found(built_agent, memfd)] == [memfd.sealed]

@@ -12,15 +12,15 @@ from khoci.format.handover import Handover as Decoded
 from khoci.format.handover import decode, orphans
 from khoci.guest.session import Agent
 from khoci.kernel.cache import Artifact
+from khoci.scenario.sessions import Files, Session
 from khoci.source.opener import open_source
 from khoci.vm.guest import start_guest
 from tests.vm import handovers, luo
 from tests.vm.handovers import Handover, Standing
-from tests.vm.luo import Files, Sessions
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(3000)]
 
-WANTED = (Sessions("vm", (Files(7, luo.ONE_PAGE), Files(8, luo.HOLES))),)
+WANTED = (Session("vm", (Files(7, luo.ONE_PAGE), Files(8, luo.HOLES))),)
 
 
 def test_raw_ram_and_an_elf_core_are_read_alike(

@@ -19,12 +19,12 @@ from khoci.decode import live
 from khoci.format.handover import decode, orphans
 from khoci.guest.session import Agent
 from khoci.kernel.cache import Artifact
+from khoci.scenario.sessions import Files, Session
 from khoci.source import elfcore, kcore
 from khoci.source.elfcore import Core
 from khoci.vm.ram import GuestRam
 from tests.vm import luo
 from tests.vm.handovers import Handover, Standing, run
-from tests.vm.luo import Files, Sessions
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(3000)]
 
@@ -32,7 +32,7 @@ KHO = "/sys/kernel/debug/kho"
 SETUP_DATA = "/sys/kernel/boot_params/setup_data"
 FILES = ("/proc/iomem", "/proc/cmdline")
 HEADERS = 1 << 15
-WANTED = (Sessions("vm", (Files(7, luo.ONE_PAGE), Files(8, luo.HOLES))),)
+WANTED = (Session("vm", (Files(7, luo.ONE_PAGE), Files(8, luo.HOLES))),)
 
 
 def test_both_sides_of_a_real_machine(kernels: dict[str, Artifact], tmp_path: Path) -> None:

@@ -11,9 +11,13 @@ import pytest
 from khoci.guest.memfd import NOEXEC_SEAL, Memfd, Seal, check, descriptors, make
 from khoci.guest.protocol import Argument
 from khoci.guest.session import Agent, AgentError
+from khoci.scenario.base import Outcome
+from khoci.scenario.preserving import preserve
+from khoci.scenario.retrieving import verify
+from khoci.scenario.sessions import DEVICE, Files, Preserved, Session
 from tests.vm import luo
 from tests.vm.handovers import Handover, built, run
-from tests.vm.luo import Files, Sessions, open_device
+from tests.vm.luo import open_device
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(3000)]
 
@@ -97,7 +101,7 @@ def test_a_file_that_is_not_executable_comes_back_executable_and_sealed_against_
 def test_what_the_kernel_refuses_is_told_by_its_error(tmp_path: Path) -> None:
     async def prepare(agent: Agent) -> None:
         device = await open_device(agent)
-        assert await refusal(agent, "open", path=luo.DEVICE) == errno.EBUSY
+        assert await refusal(agent, "open", path=DEVICE) == errno.EBUSY
         taken: Arguments = {"device": device, "name": "taken"}
         [session] = descriptors(await agent.command("create-session", **taken))
         assert await refusal(agent, "create-session", **taken) == errno.EEXIST
@@ -123,7 +127,7 @@ def test_what_the_kernel_refuses_is_told_by_its_error(tmp_path: Path) -> None:
 
 def test_there_is_no_device_where_live_update_is_off(tmp_path: Path) -> None:
     async def prepare(agent: Agent) -> None:
-        assert await refusal(agent, "open", path=luo.DEVICE) == errno.ENOENT
+        assert await refusal(agent, "open", path=DEVICE) == errno.ENOENT
 
     kernel = replace(built("7.3"), cmdline="liveupdate=off")
     run(Handover(kernel, kernel, prepare), tmp_path)
@@ -131,11 +135,11 @@ def test_there_is_no_device_where_live_update_is_off(tmp_path: Path) -> None:
 
 def test_thousands_of_sessions_and_hundreds_of_files(tmp_path: Path) -> None:
     many = [
-        Sessions("s", count=3000),
-        Sessions("files", (Files(1, Memfd(4096, seed=9), count=1000),)),
+        Session("s", count=3000),
+        Session("files", (Files(1, Memfd(4096, seed=9), count=1000),)),
     ]
 
-    async def prepare(agent: Agent) -> list[Sessions]:
+    async def prepare(agent: Agent) -> list[Session]:
         return await luo.preserve(agent, tuple(many))
 
     kernel = built("7.3")
@@ -144,20 +148,26 @@ def test_thousands_of_sessions_and_hundreds_of_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["7.0", *OTHERS[:2]])
 def test_there_were_limits_before_7_2(tmp_path: Path, name: str) -> None:
-    """LUO_SESSION_MAX and LUO_FILE_MAX of kernel/liveupdate."""
+    """LUO_SESSION_MAX and LUO_FILE_MAX of kernel/liveupdate; what fits comes back."""
+    many = Files(0, Memfd(1, seed=1), 129)
 
-    async def prepare(agent: Agent) -> None:
-        device = await open_device(agent)
-        many: Arguments = {"device": device, "name": "s", "count": 820}
-        assert await refusal(agent, "create-session", **many) == errno.ENOMEM
-        fds = descriptors(await agent.command("create-session", **{**many, "count": 819}))
-        files = await make(agent, Memfd(1), 129)
-        await agent.command("preserve", session=fds[0], token=0, fds=files[:128])
-        full: Arguments = {"session": fds[0], "token": 128, "fds": files[128:]}
-        assert await refusal(agent, "preserve", **full) == errno.ENOSPC
+    async def prepare(agent: Agent) -> Preserved:
+        files = await preserve(agent, [Session("files", (many,)), Session("never")])
+        assert files.sessions == (Session("files", (replace(many, count=128),)),)
+        assert files.refused == "preserve: preserve token 128: ENOSPC"
+        empty = await preserve(agent, [Session("s", count=820)])
+        assert empty.sessions == (Session("s", count=818),)
+        assert empty.refused == "create-session: session s818: ENOMEM"
+        return Preserved((*files.sessions, *empty.sessions), empty.refused)
+
+    async def look(agent: Agent, state: Preserved) -> None:
+        found = await verify(agent, state)
+        assert {item.outcome for item in found.checked} == {Outcome.SAME}
+        assert len(found.checked) == 1 + 1 + 128 + 1
+        assert found.checked[0].detail == state.refused
 
     kernel = built(name)
-    run(Handover(kernel, kernel, prepare), tmp_path)
+    run(Handover(kernel, kernel, prepare, check=look), tmp_path)
 
 
 async def created(agent: Agent, name: str) -> int:

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,6 +50,7 @@ static pid_t start_child(size_t bytes, int report)
 
 	if (child)
 		return child;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	file_write("/proc/self/oom_score_adj", "1000");
 	outcome = fill_and_check(bytes);
 	if (write(report, &outcome, 1) == 1)

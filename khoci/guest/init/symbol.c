@@ -7,18 +7,17 @@
 
 #define KALLSYMS	"/proc/kallsyms"
 
-/* The address of a function, 0 if there is none of that name or it is hidden. */
-static unsigned long long address_of(FILE *symbols, const char *name)
+static bool find_function(FILE *symbols, const char *name,
+			  unsigned long long *address)
 {
-	unsigned long long address;
 	char line[512], found[256], type;
 
 	while (fgets(line, sizeof(line), symbols)) {
-		if (sscanf(line, "%llx %c %255s", &address, &type, found) == 3 &&
+		if (sscanf(line, "%llx %c %255s", address, &type, found) == 3 &&
 		    (type == 'T' || type == 't') && !strcmp(found, name))
-			return address;
+			return true;
 	}
-	return 0;
+	return false;
 }
 
 bool run_symbol(struct agent *agent, const struct json_object *arguments)
@@ -27,17 +26,20 @@ bool run_symbol(struct agent *agent, const struct json_object *arguments)
 	unsigned long long address;
 	char text[32];
 	FILE *symbols;
+	bool found;
 
 	if (!name)
 		return false;
 	symbols = fopen(KALLSYMS, "re");
 	if (!symbols)
 		return failed(agent, errno, "open %s", KALLSYMS);
-	address = address_of(symbols, name);
+	found = find_function(symbols, name, &address);
 	fclose(symbols);
+	if (!found)
+		return failed(agent, ENOENT, "%s has no function %s", KALLSYMS,
+			      name);
 	if (!address)
-		return failed(agent, ENOENT, "%s has no address for %s",
-			      KALLSYMS, name);
+		return failed(agent, EPERM, "%s hides addresses", KALLSYMS);
 	snprintf(text, sizeof(text), "%#llx", address);
 	json_put_text(&agent->answer, "address", text);
 	return true;
