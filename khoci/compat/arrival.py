@@ -125,7 +125,7 @@ class Arrival:
 
     async def _crash(self) -> None:
         self._facts = replace(self._facts, crash=True)
-        await log_completed(self._agent, self._guest, "checked")
+        await log_completed(self._agent, self._guest, "panic on purpose")
         await self._agent.command("crash")
         await self._guest.next_line()
 

@@ -22,6 +22,9 @@ from khoci.scenario.sessions import (
     opened,
 )
 
+UNSEALED = "unsealed"
+"""In the data of a file: it came back as one that never was sealed. Its format says if it may."""
+
 
 async def verify(agent: Agent, state: Preserved) -> Verified:
     """Retrieve all sessions and files, compare each, and finish the sessions."""
@@ -94,23 +97,21 @@ async def _files(agent: Agent, kept: Held, files: Files) -> list[Checked]:
 
 
 def _compared(what: str, wanted: Memfd, found: Found) -> Checked:
-    differences = (*found.differences(wanted), *_seals(wanted, found))
+    differences = found.differences(wanted)
+    seals = f"seals: {found.seals:#x} instead of {wanted.sealed:#x}"
+    other = [seals] if found.seals != wanted.sealed else []
+    unsealed = bool(other) and found.seals == Seal.SEAL
     data: dict[str, Any] = {
         "size": found.size,
         "position": found.position,
         "seals": found.seals,
         "sha256": found.sha256,
         "wrong_bytes": found.wrong,
+        UNSEALED: unsealed,
     }
-    outcome = Outcome.DIFFERENT if differences else Outcome.SAME
-    return Checked("memfd", what, outcome, "; ".join(differences), data)
-
-
-def _seals(wanted: Memfd, found: Found) -> list[str]:
-    """What is wrong with the seals; memfd-v1 has no place for them, and seals against sealing."""
-    if found.seals in (wanted.sealed, Seal.SEAL):
-        return []
-    return [f"seals: {found.seals:#x} instead of {wanted.sealed:#x}"]
+    same = not differences and (unsealed or not other)
+    outcome = Outcome.SAME if same else Outcome.DIFFERENT
+    return Checked("memfd", what, outcome, "; ".join([*differences, *other]), data)
 
 
 def _failed(component: str, what: str, error: AgentError) -> Checked:

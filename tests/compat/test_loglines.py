@@ -69,7 +69,7 @@ def test_every_release_says_that_it_found_a_handover(release: str) -> None:
         ("memfd", "failed", "memfd_luo: shmem: failed to account folio index 3(1 pages): -28"),
         ("flb", "found", "liveupdate test: flb-v0: found flb data from the previous boot"),
         ("flb", "failed", "liveupdate test: flb-v0: ERROR - incorrect data handle: 1, expected 2"),
-        ("", "asked", "sysrq: Trigger a crash"),
+        ("", "asked", "khoci: panic on purpose"),
         ("", "panic", "Kernel panic - not syncing: Attempted to kill the idle task!"),
         ("", "panic", "PANIC: early exception 0x0e IP 10:ffffffff81 error 0 cr2 0x0"),
         ("reserve_mem", "found", "Revived memory reservation 'khoci-small' from KHO"),

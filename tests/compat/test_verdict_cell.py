@@ -28,7 +28,7 @@ from tests.compat.cells import (
 )
 
 WARNING = "WARNING: CPU: 0 PID: 1 at kernel/kexec_handover.c:243 kho_restore_page+0x1c/0x90"
-CRASHED = "sysrq: Trigger a crash\nKernel panic - not syncing: sysrq triggered crash\n"
+CRASHED = "khoci: panic on purpose\nKernel panic - not syncing: Attempted to kill init!\n"
 
 
 def verdicts(facts: Facts, *components: str) -> dict[str, Verdict]:

@@ -15,6 +15,7 @@ from tests.compat.cells import ALL, FINE, HANDED, REGIONS, RESET, dead, region, 
 INSIDE = ("session", "memfd", "flb", "vmalloc", "block")
 KINDS = ("session", "memfd", "flb")
 MEMORY = tuple(region(owner) for owner in ("luo blob", *KINDS))
+UNSEALED_DATA = {"unsealed": True}
 EIO = "open: EIO"
 
 
@@ -76,6 +77,24 @@ def test_one_that_is_not_the_same_decides(
     assert f"one {component}: size 1, not 2" in proof
     others = [name for name in KINDS if name != component]
     assert {rule(name, with_sessions(*checked))[0] for name in others} == {Verdict.RESTORED}
+
+
+@pytest.mark.parametrize(
+    ("version", "verdict"),
+    [
+        ("memfd-v1", Verdict.RESTORED),
+        ("memfd-v2", Verdict.CORRUPT),
+        ("memfd-v3", Verdict.CORRUPT),
+    ],
+)
+def test_seals_may_be_lost_only_where_the_format_has_none(version: str, verdict: Verdict) -> None:
+    seals = Checked("memfd", "file 1", Outcome.SAME, "seals: 0x1 instead of 0x6", UNSEALED_DATA)
+    facts = with_sessions(*found(Outcome.SAME, *KINDS), seals)
+    assert facts.handed is not None
+    facts = replace(facts, handed=replace(facts.handed, versions={"memfd": version}))
+    judged, proof = rule("memfd", facts)
+    assert judged is verdict
+    assert "file 1: seals: 0x1 instead of 0x6" in proof
 
 
 def test_the_worst_of_what_was_found_comes_first() -> None:

@@ -53,10 +53,11 @@ CONSUMERS = (
             "7.3.4",
             kho=True,
             checked=tuple(
-                Checked(name, "one", outcome) for name in ("luo", "session", "memfd", "flb")
+                Checked(name, "one", outcome, data=data)
+                for name in ("luo", "session", "memfd", "flb")
             ),
         )
-        for outcome in Outcome
+        for outcome, data in [*((each, {}) for each in Outcome), (Outcome.SAME, {"unsealed": True})]
     ),
 )
 MISREAD = (RegionFact("misread", 0, 4096, "", pages=PageCounts(1, 0)),)

@@ -57,6 +57,7 @@ def test_what_was_preserved_comes_back_and_is_finished(built_agent: Path) -> Non
             "seals": Seal.GROW,
             "sha256": FILE.sha256(),
             "wrong_bytes": 0,
+            "unsealed": False,
         }
         assert model.finished == ["vm", "empty-0", "empty-1", "empty-2"]
 
@@ -101,12 +102,25 @@ async def seen_instead(agent: Agent, other: Memfd) -> Checked:
         (replace(FILE, seals=0), "seals: 0x0 instead of 0x4"),
         (replace(FILE, seals=6), "seals: 0x6 instead of 0x4"),
         (replace(FILE, flags=NOEXEC_SEAL), "seals: 0x24 instead of 0x4"),
-        (replace(FILE, seals=0, flags=0), ""),
     ],
 )
 def test_position_and_seals_are_compared(built_agent: Path, other: Memfd, detail: str) -> None:
     found = with_agent(built_agent, lambda agent: seen_instead(agent, other))
-    assert (found.outcome, found.detail) == (DIFFERENT if detail else SAME, detail)
+    assert (found.outcome, found.detail) == (DIFFERENT, detail)
+    assert not found.data["unsealed"]
+
+
+def test_a_file_made_anew_without_its_seals_is_told_apart(built_agent: Path) -> None:
+    other = replace(FILE, seals=0, flags=0)
+    found = with_agent(built_agent, lambda agent: seen_instead(agent, other))
+    assert (found.outcome, found.detail) == (SAME, "seals: 0x1 instead of 0x4")
+    assert found.data["unsealed"]
+
+
+def test_a_file_that_is_as_it_was_has_lost_nothing(built_agent: Path) -> None:
+    found = with_agent(built_agent, lambda agent: seen_instead(agent, FILE))
+    assert (found.outcome, found.detail) == (SAME, "")
+    assert not found.data["unsealed"]
 
 
 @pytest.mark.parametrize(

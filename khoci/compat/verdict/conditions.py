@@ -10,10 +10,13 @@ from khoci.compat.verdict.case import Case, Condition, Proof, proof
 from khoci.config.loglines import Patterns
 from khoci.results import Evidence, Judgement
 from khoci.scenario.base import Checked, Outcome
+from khoci.scenario.retrieving import UNSEALED
 from khoci.verdicts import Verdict
 from khoci.vm.guest import End
 
 _SHOWN = 4
+_WITHOUT_SEALS = "memfd-v1"
+"""Of mm/memfd_luo.c before 7.1."""
 
 
 def both(*conditions: Condition) -> Condition:
@@ -217,6 +220,16 @@ def checked(outcome: Outcome) -> Condition:
         return (*proof("guest", _summary(found), data=data), *_reasons(case, outcome))
 
     return when
+
+
+def unsealed(case: Case) -> Proof:
+    """A file came back without its seals, though its format has a place for them."""
+    found = [
+        item
+        for item in case.checked(Outcome.SAME)
+        if item.data.get(UNSEALED) and case.handed.versions.get(item.component) != _WITHOUT_SEALS
+    ]
+    return proof("guest", _summary(found), data={"count": len(found)}) if found else ()
 
 
 def _summary(found: list[Checked]) -> str:

@@ -33,6 +33,7 @@ from khoci.compat.verdict.conditions import (
     silent,
     test_silent,
     undecoded,
+    unsealed,
 )
 from khoci.compat.verdict.content import (
     changed,
@@ -138,6 +139,7 @@ _INSIDE_LUO: Rules = (
     Rule(Verdict.CORRUPT, both(checked(Outcome.DIFFERENT), damaged(own))),
     Rule(Verdict.CORRUPT, checked(Outcome.DIFFERENT)),
     Rule(Verdict.CORRUPT, both(checked(Outcome.SAME), damaged(own))),
+    Rule(Verdict.CORRUPT, unsealed),
     Rule(Verdict.CORRUPT, damaged(own)),
     Rule(Verdict.DROPPED, checked(Outcome.MISSING)),
     Rule(Verdict.REFUSED, checked(Outcome.REFUSED)),
