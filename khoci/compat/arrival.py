@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from khoci.compat import look
 from khoci.compat.atjump import AtJump
 from khoci.compat.facts import ConsumerFacts, Facts, RegionFact
+from khoci.compat.revived import revived
 from khoci.compat.scratch import Areas, read_scratch
 from khoci.compat.side import Side, log_completed
 from khoci.errors import HarnessError
@@ -111,6 +112,10 @@ class Arrival:
             for item, count in zip(self._misread, counts, strict=True)
         )
         self._facts = replace(self._facts, regions=regions, misread=misread)
+        has = await revived(self._agent, ram, self._side)
+        if has is not None:
+            found = {name: (item.start, item.size) for name, item in has.items()}
+            self._set_consumer(replace(self._consumer, revived=found))
 
     async def _verify(self, states: Mapping[str, State]) -> None:
         checked: list[Checked] = []

@@ -109,6 +109,8 @@ class ConsumerFacts:
         scratch: its scratch areas, ``(start, size)`` each; None if it does not show them.
         complaint: what went wrong when memory was allocated and written; empty if nothing.
         checked: what its user space found, held against what the producer made.
+        revived: start and size of each ``reserve_mem`` region that it has, by name; None if
+            nobody could see.
     """
 
     release: str
@@ -116,6 +118,7 @@ class ConsumerFacts:
     scratch: tuple[tuple[int, int], ...] | None = None
     complaint: str = ""
     checked: tuple[Checked, ...] = ()
+    revived: Mapping[str, tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,6 @@ class Facts:
 
     Attributes:
         scenario: its name.
-        crash: whether the consumer was made to panic when it was up.
         handed: None when no handover reached the consumer's boot parameters.
         consumer_log: the consumer's kernel log from its first byte.
         end: how the consumer ended, None if its agent came up and all checks were done.
@@ -133,6 +135,8 @@ class Facts:
         misread: blocks that only the other reading of the memory map names.
         consumer_has: kconfig symbols of the consumer; empty if its configuration is not known.
         producer_log: the producer's kernel log up to the jump.
+        crash: whether the consumer was made to panic when it was up.
+        cold: whether the producer itself was not started by a kexec.
     """
 
     scenario: str
@@ -145,3 +149,4 @@ class Facts:
     consumer_has: Mapping[str, bool] = field(default_factory=dict)
     producer_log: str = ""
     crash: bool = False
+    cold: bool = False

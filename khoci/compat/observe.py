@@ -100,7 +100,12 @@ class _Journey:
         """What was seen of each handover, with the logs of both of its sides."""
         logs = self._logs()
         return tuple(
-            replace(facts, producer_log=logs[number], consumer_log=logs[number + 1])
+            replace(
+                facts,
+                producer_log=logs[number],
+                consumer_log=logs[number + 1],
+                cold=number == 0,
+            )
             for number, facts in enumerate(self._hops)
         )
 

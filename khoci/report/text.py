@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from khoci.format.sizes import size_text
 from khoci.paths import data_dir
 from khoci.report.grid import QUIET, Grid, deciding, grids, notable, surprises
 from khoci.report.summary import LETTERS, summary
@@ -69,6 +70,7 @@ def table(results: Sequence[CellResult], order: Sequence[str], known: Known | No
         notes=[*_notes(results, known or {}), *_known_notes(known or {})],
         legend=_legend(results, LETTERS if many else _words(found)),
         counts=_counts(results),
+        leaked=_wrapped(_leaked(results)),
         agreement=_agreement(results),
         retried=sum(bool(result.retries) for result in results),
     )
@@ -170,6 +172,19 @@ def _counts(results: Sequence[CellResult]) -> str:
     each = [(verdict, sum(result.verdict is verdict for result in results)) for verdict in Verdict]
     text = ", ".join(f"{count} {verdict}" for verdict, count in each if count)
     return textwrap.fill(text, WIDTH)
+
+
+def _leaked(results: Sequence[CellResult]) -> str:
+    """Whose memory nobody owns any more in cells where all else is well; empty if none."""
+    found: dict[str, list[int]] = {}
+    for result in results:
+        for owner, fate in result.memory.items():
+            if fate["leaked"] and result.verdict is Verdict.RESTORED:
+                found.setdefault(owner, []).append(fate["leaked"])
+    each = [
+        f"{size_text(max(sizes))} of {owner} ({len(sizes)} cells)" for owner, sizes in found.items()
+    ]
+    return f"leaked where all else is well, at most: {', '.join(each)}" if each else ""
 
 
 def _agreement(results: Sequence[CellResult]) -> str:

@@ -52,6 +52,7 @@ HANDED = Handed(
     luo_number=1,
     luo_sessions=0,
     release="7.3.4",
+    kexecs=1,
 )
 FINE = Facts(
     scenario="kho-test",
@@ -59,6 +60,7 @@ FINE = Facts(
     consumer_log=logs.SELF_7_3 + "test_kho: KHO restore succeeded\n",
     consumer=ConsumerFacts("7.3.4", kho=True, scratch=SCRATCH),
     regions=REGIONS,
+    cold=True,
 )
 
 

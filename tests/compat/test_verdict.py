@@ -29,6 +29,9 @@ from tests.compat.cells import (
     without,
 )
 
+AT = (0x24A000, 0x2000)
+"""Where `cells.region` is."""
+
 
 def test_all_is_well() -> None:
     judgements = judge(FINE)
@@ -355,6 +358,38 @@ def test_kho_test_without_a_reader_and_its_folios(
     assert rule("kho_test", replace(facts, consumer_has=NO_TEST))[0] is verdict
 
 
+# reserve_mem
+
+
+@pytest.mark.parametrize(
+    ("has", "verdict", "where"),
+    [
+        (None, Verdict.RESTORED, ""),
+        ({"khoci-large": AT, "khoci-small": AT}, Verdict.RESTORED, ""),
+        (
+            {"khoci-large": AT, "khoci-small": (0x24B000, 0x2000)},
+            Verdict.CORRUPT,
+            "0x24b000+0x2000",
+        ),
+        (
+            {"khoci-large": AT, "khoci-small": (0x24A000, 0x1000)},
+            Verdict.CORRUPT,
+            "0x24a000+0x1000",
+        ),
+        ({"khoci-large": AT}, Verdict.CORRUPT, "no such region"),
+    ],
+)
+def test_a_region_has_to_be_revived_where_it_was(
+    has: dict[str, tuple[int, int]] | None, verdict: Verdict, where: str
+) -> None:
+    assert FINE.consumer is not None
+    facts = replace(FINE, consumer=replace(FINE.consumer, revived=has))
+    judged, proof = rule("reserve_mem", facts)
+    assert judged is verdict
+    said = f"'khoci-small' was handed over at 0x24a000+0x2000, the consumer has {where}"
+    assert (said in proof) is bool(where)
+
+
 # luo
 
 
@@ -404,7 +439,31 @@ def test_luo_that_could_not_be_decoded() -> None:
 def test_metadata_of_another_release_is_corrupt() -> None:
     verdict, proof = rule("kexec-metadata", handing(release="7.3.40"))
     assert verdict is Verdict.CORRUPT
-    assert proof == "KHO: exec from: 7.3.4 (count 1)\nthe producer is 7.3.40"
+    assert proof == ("KHO: exec from: 7.3.4 (count 1)\nthe producer is 7.3.40, and wrote count 1")
+
+
+def test_metadata_of_another_count_is_corrupt() -> None:
+    verdict, proof = rule("kexec-metadata", handing(kexecs=3))
+    assert verdict is Verdict.CORRUPT
+    assert proof.endswith("the producer is 7.3.4, and wrote count 3")
+
+
+@pytest.mark.parametrize(
+    ("component", "old", "new", "field"),
+    [
+        ("kexec-metadata", "(count 1)", "(count 2)", {"kexecs": 2}),
+        ("luo", "number: 1", "number: 2", {"luo_number": 2}),
+    ],
+)
+def test_what_a_kernel_that_was_booted_cold_counts_is_the_first(
+    component: str, old: str, new: str, field: dict[str, int]
+) -> None:
+    log = FINE.consumer_log.replace(old, new)
+    facts = handing(replace(FINE, consumer_log=log), **field)
+    verdict, proof = rule(component, facts)
+    assert verdict is Verdict.CORRUPT
+    assert "the producer wrote 2; it was booted cold, so this is 1" in proof
+    assert rule(component, replace(facts, cold=False))[0] is Verdict.RESTORED
 
 
 def test_metadata_refused() -> None:

@@ -233,7 +233,7 @@ def test_a_panic_on_purpose_is_told_with_what_was_seen_before() -> None:
     proof = text(judgements["reserve_mem"]).splitlines()
     assert proof[:3] == [
         "khoci made the consumer panic: this is no fault of its own",
-        "Kernel panic - not syncing: sysrq triggered crash",
+        "Kernel panic - not syncing: Attempted to kill init!",
         "until then it was restored",
     ]
     assert any("equal to what was handed over" in line for line in proof)

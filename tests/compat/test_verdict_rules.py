@@ -26,6 +26,7 @@ OWNERS = (
 LOGS = (
     "",
     FINE.consumer_log,
+    FINE.consumer_log.replace("number: 1", "number: 2").replace("(count 1)", "(count 2)"),
     logs.FOUND["7.3"],
     logs.REFUSED["7.3"],
     f"{logs.FOUND['7.3']}\nKHO: failed to get preserved memory map",
@@ -43,10 +44,12 @@ ENDS = (
 HANDEDS = (
     replace(HANDED, components=(*ALL, *RULES), luo_sessions=1),
     replace(HANDED, luo_number=None, release=None, reserve_mem=(), scratch=None),
-    replace(HANDED, luo_number=2, release="7.3.5"),
+    replace(HANDED, luo_number=2, release="7.3.5", kexecs=2),
+    replace(HANDED, luo_number=2, kexecs=2),
 )
 CONSUMERS = (
     ConsumerFacts("7.3.4", kho=True, scratch=SCRATCH),
+    ConsumerFacts("7.3.4", kho=True, scratch=SCRATCH, revived={"khoci-small": (0, 4096)}),
     ConsumerFacts("7.3.4", kho=True, scratch=SCRATCH[:1], complaint="pressure: EIO"),
     *(
         ConsumerFacts(

@@ -277,3 +277,19 @@ def test_many_scenarios_share_one_table() -> None:
     assert "\n  e  memory-shape:memory=1G:nodes=2\n" in text
     assert "v6.16.12 -> 6.17.13 .  .  .  .  C\n" in text
     assert f"  {'.':<9} {MEANING[Verdict.RESTORED]}\n" in text
+
+
+def kept(leaked: int) -> dict[str, int]:
+    return {"kept": 8192, "leaked": leaked}
+
+
+def test_what_is_leaked_is_said_where_all_else_is_well() -> None:
+    whole = replace(cell(Verdict.RESTORED), memory={"root": kept(0), "luo": kept(0)})
+    leaks = [
+        replace(whole, consumer=name, memory={"root": kept(0), "luo": kept(size)})
+        for name, size in zip(EIGHT[1:3], (4096, 8192), strict=True)
+    ]
+    lost = replace(cell(Verdict.DROPPED, consumer=EIGHT[3]), memory={"memfd": kept(4096)})
+    line = "leaked where all else is well, at most: 8K of luo (2 cells)"
+    assert line in table([whole, *leaks, lost], EIGHT).splitlines()
+    assert "leaked" not in table([whole, lost], EIGHT)

@@ -186,12 +186,47 @@ def other_number(case: Case) -> Proof:
 
 
 def other_release(case: Case) -> Proof:
-    """kexec-metadata was read as that of another kernel."""
+    """kexec-metadata was read as that of another kernel, or another count."""
     match = case.log.find(case.component, "found")
-    wanted = _wanted(case)
-    if match is None or match["release"] == wanted:
+    if match is None:
         return ()
-    return (*proof("log", match.string), *proof("decode", f"the producer is {wanted}"))
+    release, count = _wanted(case), case.handed.kexecs
+    if match["release"] == release and count in (None, int(match["count"])):
+        return ()
+    wrote = f"the producer is {release}, and wrote count {count}"
+    return (*proof("log", match.string), *proof("decode", wrote))
+
+
+def miscounted(number: str) -> Condition:
+    """A producer that was booted cold counts its handover as another one than the first.
+
+    Args:
+        number: attribute of `Handed`: ``luo_number`` or ``kexecs``.
+    """
+
+    def when(case: Case) -> Proof:
+        wrote = getattr(case.handed, number)
+        if not case.facts.cold or wrote in (None, 1):
+            return ()
+        return proof("decode", f"the producer wrote {wrote}; it was booted cold, so this is 1")
+
+    return when
+
+
+def elsewhere(case: Case) -> Proof:
+    """The consumer has a region of this name in another place, or none."""
+    has = case.facts.consumer.revived if case.facts.consumer else None
+    if has is None or not case.own:
+        return ()
+    start = min(region.start for region in case.own)
+    end = max(region.start + region.size for region in case.own)
+    wanted, found = (start, end - start), has.get(case.name)
+    if found == wanted:
+        return ()
+    text = f"'{case.name}' was handed over at {_areas((wanted,))}, the consumer has "
+    where = _areas((found,)) if found else "no such region"
+    data = {"handed": list(wanted), "found": list(found or ())}
+    return proof("guest", text + where, data=data)
 
 
 def no_sessions(case: Case) -> Proof:
