@@ -35,6 +35,7 @@ def make(values: Mapping[str, Any]) -> Scenario:
         holes=tuple(Range(step * (number + 1), _PAGE) for number in range(holes)),
         position=values["position"],
         seals=values["seals"],
+        allocate=bool(values["allocate"]),
         flags=values["flags"],
     )
     wanted = (Session("khoci-memfd", (Files(1, memfd),)),)
@@ -48,6 +49,7 @@ SCENARIO = Definition(
     parameters={
         "size": Parameter((1 << 20) + 123, "of the file, in bytes"),
         "holes": Parameter(3, "pages that are never written, spread over the file"),
+        "allocate": Parameter(1, "1 if holes have pages all the same (fallocate), 0 if not"),
         "position": Parameter(_POSITION, "of the file, in bytes"),
         "seals": Parameter(
             _SEALS, "F_SEAL_* as a number; with 8, 16 or 32 nothing is written later"

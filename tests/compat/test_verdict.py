@@ -330,6 +330,15 @@ def test_kho_test_failed(line: str) -> None:
     assert rule("kho_test", facts) == (Verdict.CORRUPT, line)
 
 
+def test_kho_test_that_says_so_and_takes_nothing_is_dropped() -> None:
+    nobody = PageCounts(2, 0, plain=2)
+    verdict, proof = rule("kho_test", with_region("kho_test", left=nobody))
+    assert verdict is Verdict.DROPPED
+    assert proof.startswith("test_kho: KHO restore succeeded\nall 8192 bytes are")
+    some = PageCounts(2, 0, plain=1, used=1)
+    assert rule("kho_test", with_region("kho_test", left=some))[0] is Verdict.RESTORED
+
+
 @pytest.mark.parametrize("has", [{}, {"TEST_KEXEC_HANDOVER": True}])
 def test_kho_test_that_says_nothing_is_dropped(has: dict[str, bool]) -> None:
     facts = replace(without("test_kho:"), consumer_has=has)

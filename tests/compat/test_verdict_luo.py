@@ -190,3 +190,13 @@ def test_the_head_of_luo_may_be_freed_once_it_was_read() -> None:
 
 def test_the_rest_of_luo_may_not() -> None:
     assert rule("luo", changed(SAME, "luo", arrived="bb"))[0] is Verdict.CORRUPT
+
+
+def test_a_part_that_khoci_cannot_find_is_judged_by_what_it_travels_in() -> None:
+    facts = with_sessions(*found(Outcome.SAME, "session"), *found(Outcome.REFUSED, "memfd"))
+    assert facts.handed is not None
+    lost = replace(facts.handed, components=(*ALL, "session", "memfd"))
+    judged = judge(replace(facts, handed=lost), ("session", "memfd", "vmalloc"))
+    assert judged["vmalloc"].verdict is Verdict.REFUSED
+    none = judge(replace(facts, handed=replace(lost, components=ALL)), ("vmalloc",))
+    assert none["vmalloc"].verdict is Verdict.ABSENT

@@ -66,12 +66,17 @@ CONSUMERS = (
 MISREAD = (RegionFact("misread", 0, 4096, "", pages=PageCounts(1, 0)),)
 
 
-def regions(arrived: str | None, pages: PageCounts | None) -> tuple[RegionFact, ...]:
-    return tuple(replace(region(owner), arrived=arrived, pages=pages) for owner in OWNERS)
+def regions(
+    arrived: str | None, pages: PageCounts | None, left: PageCounts | None = None
+) -> tuple[RegionFact, ...]:
+    return tuple(
+        replace(region(owner), arrived=arrived, pages=pages, left=left) for owner in OWNERS
+    )
 
 
 MEMORIES = (
     regions("aa", PageCounts(2, 0, used=2)),
+    regions("aa", PageCounts(2, 0, plain=2), PageCounts(2, 0, plain=2)),
     regions("bb", PageCounts(2, 1)),
     regions(None, None),
     (),

@@ -112,6 +112,16 @@ def changed(regions: Regions) -> Condition:
     return when
 
 
+def untouched(case: Case) -> Proof:
+    """All folios of the test are as nobody's: whoever restores one gives it back."""
+    folios = [region for region in case.own if region.owner == KHO_TEST]
+    size = sum(region.size for region in folios)
+    if not size or sum(case.memory.fate(region).leaked for region in folios) != size:
+        return ()
+    text = f"all {size} bytes are in the end what they were, neither free nor used: nobody took one"
+    return proof("pages", text, data={"owner": KHO_TEST, "leaked": size})
+
+
 def leaked(case: Case) -> Proof:
     """Memory of the component that nobody owns any more. It lowers no verdict."""
     lost = sum(case.memory.fate(region).leaked for region in case.own)

@@ -10,7 +10,7 @@ from khoci.compat.facts import Facts, Handed
 from khoci.compat.handed import FIRST, PARTS
 from khoci.compat.loglines import Log, shipped
 from khoci.compat.splats import Splat, counted
-from khoci.compat.verdict.case import Case, Rule, case_of, proof
+from khoci.compat.verdict.case import THROUGH, Case, Rule, case_of, proof
 from khoci.compat.verdict.conditions import death
 from khoci.compat.verdict.content import leaked
 from khoci.compat.verdict.rules import RESERVE_MEM_UNDECODED, RULES, UNKNOWN
@@ -83,9 +83,14 @@ def _names(handed: Handed, components: Collection[str] | None) -> list[str]:
 def _judged(facts: Facts, component: str, patterns: Patterns) -> Judgement:
     handed, consumer = facts.handed, facts.consumer
     asked = any(item.component == component for item in (consumer.checked if consumer else ()))
-    if handed and component not in handed.components and handed.version != _UNDECODED and not asked:
+    if handed and handed.version != _UNDECODED and not asked and not _handed(handed, component):
         return _absent("the producer handed over nothing of this")
     return judge_one(facts, component, patterns)
+
+
+def _handed(handed: Handed, component: str) -> bool:
+    """Whether it was handed over, or what it travels in: in a broken one khoci may not find it."""
+    return any(name in handed.components for name in (component, *THROUGH.get(component, ())))
 
 
 def _by(rules: Iterable[Rule], case: Case) -> Judgement:

@@ -45,6 +45,7 @@ from khoci.compat.verdict.content import (
     preserved,
     test_blob,
     unchecked,
+    untouched,
 )
 from khoci.scenario.base import Outcome
 from khoci.verdicts import Verdict
@@ -111,6 +112,7 @@ RESERVE_MEM_UNDECODED: Rules = (
 _KHO_TEST: Rules = (
     *_NOT_TAKEN,
     Rule(Verdict.CORRUPT, both(says("restored"), damaged(test_blob))),
+    Rule(Verdict.DROPPED, both(says("restored"), untouched)),
     Rule(Verdict.RESTORED, both(says("restored"), intact(test_blob, "its list"))),
     Rule(Verdict.RESTORED, says("restored")),
     *_DIES,
