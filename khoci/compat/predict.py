@@ -28,7 +28,7 @@ _MEMFD = predict_luo.inside("memfd")
 _UNDECODED = "khoci could not decode it"
 _NOT_FOUND = {
     "reserve_mem": Verdict.REFUSED,
-    "kho_test": Verdict.CORRUPT,
+    "kho_test": Verdict.REFUSED,
     "kexec-metadata": Verdict.DROPPED,
 }
 """What a blob that cannot be retrieved means: a warning, a failed test, nothing."""
@@ -217,12 +217,14 @@ def _kho_test(outlook: Outlook) -> Expected:
         return _unread_test(outlook)
     if not outlook.traits.kho:
         return Expected(Verdict.DROPPED, "lib/test_kho.c does nothing and says nothing, KHO is off")
-    failure = _test_failure(outlook, reader, component)
+    refusal, loss = _test_refusal(outlook, reader, component), _test_loss(outlook, component)
+    failure = refusal or loss
     if failure is None:
         return Expected(Verdict.RESTORED, "lib/test_kho.c understands the list and gets each folio")
-    if reader.says_failure:
-        return Expected(Verdict.CORRUPT, f"{failure}, and lib/test_kho.c says that it failed")
-    return Expected(Verdict.DROPPED, f"{failure}, and lib/test_kho.c says nothing of it")
+    if not reader.says_failure:
+        return Expected(Verdict.DROPPED, f"{failure}, and lib/test_kho.c says nothing of it")
+    verdict = Verdict.REFUSED if refusal and not loss else Verdict.CORRUPT
+    return Expected(verdict, f"{failure}, and lib/test_kho.c says that it failed")
 
 
 def _unread_test(outlook: Outlook) -> Expected:
@@ -233,16 +235,22 @@ def _unread_test(outlook: Outlook) -> Expected:
     return Expected(Verdict.ACCEPTED, text)
 
 
-def _test_failure(outlook: Outlook, reader: KhoTestAbi, component: Component) -> str | None:
-    """Why lib/test_kho.c of the consumer does not get its folios, or None if it does.
-
-    The checksum is not held against the folios: a capture does not have their content.
-    """
+def _test_refusal(outlook: Outlook, reader: KhoTestAbi, component: Component) -> str | None:
+    """Why lib/test_kho.c of the consumer takes no folio at all, or None if it does."""
     test, name = outlook.handover.kho_test, outlook.abi.name
     if str(component.version) != reader.compatible:
         return f"{name} wants {reader.compatible}, not {component.version}"
     if test and test.shape and test.shape.value != reader.list:
         return f"{name} wants the list of folios {reader.list}, it is {test.shape.value}"
+    return None
+
+
+def _test_loss(outlook: Outlook, component: Component) -> str | None:
+    """Why it does not get all of them, or None if it does.
+
+    The checksum is not held against the folios: a capture does not have their content.
+    """
+    test, name = outlook.handover.kho_test, outlook.abi.name
     if test and test.area and test.area.order and not outlook.abi.huge_runs:
         return f"{name} maps the first page of each run for all pages of the list"
     return outlook.lost("kho_test", whole([component]))

@@ -256,7 +256,7 @@ def test_a_consumer_that_says_that_its_test_failed() -> None:
     silent = RELEASES.select("6.18")
     assert silent.kho_test is not None
     loud = replace(silent, kho_test=replace(silent.kho_test, list="inline", says_failure=True))
-    assert predicted("6.18", loud, "kho-test")["kho_test"].verdict is Verdict.CORRUPT
+    assert predicted("6.18", loud, "kho-test")["kho_test"].verdict is Verdict.REFUSED
     other = replace(silent, kho_test=replace(silent.kho_test, compatible="kho-test-v2"))
     assert predicted("6.18", other, "kho-test")["kho_test"].verdict is Verdict.DROPPED
 

@@ -330,6 +330,15 @@ def test_kho_test_failed(line: str) -> None:
     assert rule("kho_test", facts) == (Verdict.CORRUPT, line)
 
 
+def test_kho_test_that_fails_before_it_takes_anything_has_refused() -> None:
+    line = "test_kho: KHO restore failed"
+    untouched = with_region("kho_test", left=PageCounts(2, 0, plain=2))
+    facts = saying(line, facts=without("test_kho:", untouched))
+    verdict, proof = rule("kho_test", facts)
+    assert verdict is Verdict.REFUSED
+    assert proof.startswith(f"{line}\nall 8192 bytes are in the end what they were")
+
+
 def test_kho_test_that_says_so_and_takes_nothing_is_dropped() -> None:
     nobody = PageCounts(2, 0, plain=2)
     verdict, proof = rule("kho_test", with_region("kho_test", left=nobody))

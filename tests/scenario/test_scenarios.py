@@ -80,7 +80,7 @@ def test_an_unknown_scenario_is_one_line_with_those_that_are_known() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("memfd:seize=1", "has no parameter 'seize': it has size, holes, allocate, position, seals, flags"),
+        ("vmalloc:seize=1", "has no parameter 'seize': it has size"),
         ("empty:size=1", "has no parameter 'size': it has none"),
         ("memfd:size=big", "size is a number or size, not 'big'"),
         ("memfd:size", "'size' is no NAME=VALUE"),

@@ -78,7 +78,7 @@ def test_the_guest_dies_with_khoci_and_the_run_resumes(
 
     resumed = run_matrix(tmp_path, "--resume")
     assert resumed.status == 0, resumed.errors
-    assert len(resumed.results) == 2
+    assert len(resumed.results) == 3
     assert {path: path.stat().st_mtime_ns for path in first} == first
 
 

@@ -116,6 +116,7 @@ _KHO_TEST: Rules = (
     Rule(Verdict.RESTORED, both(says("restored"), intact(test_blob, "its list"))),
     Rule(Verdict.RESTORED, says("restored")),
     *_DIES,
+    Rule(Verdict.REFUSED, both(says("failed"), untouched)),
     Rule(Verdict.CORRUPT, says("failed")),
     Rule(Verdict.CORRUPT, both(test_silent, changed(own))),
     Rule(Verdict.DROPPED, test_silent),
