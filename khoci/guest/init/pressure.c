@@ -12,7 +12,8 @@
 #include "files.h"
 
 #define PERCENT_MAX	95
-#define PIPES		32
+#define PIPES		256
+#define RING		(2 << 20)
 
 enum outcome {
 	KEPT,
@@ -42,18 +43,21 @@ static enum outcome fill_and_check(size_t bytes)
 }
 
 /*
- * What the kernel freed for its own use is in another list than what user
- * space gets: pages of pipes come from there. Pipes that cannot be made, or
- * not be filled, take less.
+ * Freed memory that a CPU keeps for itself is in no list that marks it. Where
+ * blocks of several pages are freed one after the other, as the rings of large
+ * pipes are, the CPU gives up all that it keeps (nr_pcp_free() of
+ * mm/page_alloc.c). Pipes that cannot be made do less.
  */
-static void fill_pipes(void)
+static void drain_lists(void)
 {
-	static const char page[4096] = "khoci";
-	int ends[2];
+	int ends[PIPES][2], made = 0;
 
-	for (int i = 0; i < PIPES && !pipe2(ends, O_NONBLOCK); i++)
-		while (write(ends[1], page, sizeof(page)) > 0)
-			;
+	while (made < PIPES && !pipe2(ends[made], O_CLOEXEC))
+		fcntl(ends[made++][1], F_SETPIPE_SZ, RING);
+	while (made--) {
+		close(ends[made][0]);
+		close(ends[made][1]);
+	}
 }
 
 /* The one child that holds memory; 0 if none does. */
@@ -69,8 +73,8 @@ static pid_t start_child(size_t bytes, int report)
 		return child;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	file_write("/proc/self/oom_score_adj", "1000");
-	fill_pipes();
 	outcome = fill_and_check(bytes);
+	drain_lists();
 	if (write(report, &outcome, 1) == 1)
 		pause();
 	_exit(0);
