@@ -16,9 +16,11 @@ lib/test_kho.c has spoken (``kho_test_restore_data`` puts each), and the head of
 on (``luo_early_startup`` frees it; before, ``luo_global.fdt_in`` points to it for good).
 
 *Leaked* is what at the very end is neither free nor used by anybody, and was not touched since the
-jump: memory that was freed and taken by the kernel for itself looks like that too, but changes. A few
-freed pages that a CPU keeps for its next allocation look like that and do not: they are made to be
-given up, as far as that can be done from user space. Not leaked is what is kept on purpose: the root, ``reserve_mem``, the page of
+jump: memory that was freed and taken by the kernel for itself looks like that too, but changes.
+What a CPU keeps of freed pages for its next allocation looks like that and does not change: it is
+made to give it up (``init/pressure.c``), as far as that can be done from user space.
+
+Not leaked is what is kept on purpose: the root, ``reserve_mem``, the page of
 the FLBs (``luo_flb_retrieve_one`` looks into it at any time), the head of LUO, and of LUO all that
 user space may still ask for. Nobody in any release gives back the FDT of ``kho_test`` or
 ``kexec-metadata``, nor what is preserved for a reader that the consumer does not have: that is
