@@ -84,7 +84,8 @@ def _route(kernels: list[str], hops: int | None) -> list[str]:
 def _run(
     bench: Bench, names: list[str], scenario: str, folder: RunFolder, progress: Progress
 ) -> ChainResult:
-    progress.start(f"running a chain of {len(names) - 1} hops, {scenario}")
+    hops = len(names) - 1
+    progress.start(f"running a chain of {hops} hop{'s' if hops > 1 else ''}, {scenario}")
     try:
         evidence: Path = folder.evidence(f"chain..{scenario}")
         chain = asyncio.run(run_chain(bench, names, scenario, evidence))
