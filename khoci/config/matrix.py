@@ -7,7 +7,7 @@ from pathlib import Path
 
 from khoci.config.toml import Table, load
 from khoci.errors import UsageError
-from khoci.format.sizes import parse_size
+from khoci.sizes import parse_size
 
 DEFAULT_MATRIX = "default"
 """The matrix that is run when none is named."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from khoci.format.sizes import size_text
 from khoci.paths import data_dir
 from khoci.report.grid import QUIET, Grid, deciding, grids, notable, surprises
 from khoci.report.summary import LETTERS, summary
 from khoci.results import CellResult
+from khoci.sizes import size_text
 from khoci.verdicts import MEANING, Verdict
 
 WIDTH = 75

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from khoci.errors import UsageError
 from khoci.format.handover import Handover
-from khoci.format.sizes import parse_size
 from khoci.guest.session import Agent
+from khoci.sizes import parse_size
 
 State = Any
 """What a scenario remembers of what it preserved; each scenario has its own."""

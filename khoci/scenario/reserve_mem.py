@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from khoci.format.handover import Handover
-from khoci.format.sizes import size_text
 from khoci.scenario.base import Definition, Parameter, Scenario, WritableMemory
+from khoci.sizes import size_text
 
 NAME = "reserve-mem"
 SUMMARY = "regions by reserve_mem=, content written and verified by khoci"

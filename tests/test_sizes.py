@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khoci.format.sizes import parse_size, size_text
+from khoci.sizes import parse_size, size_text
 
 
 @given(
