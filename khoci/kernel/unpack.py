@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import lzma
-import tarfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from khoci.errors import HarnessError
 from khoci.kernel.deb import package_files
+from khoci.kernel.tar import tarfile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

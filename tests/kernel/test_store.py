@@ -27,6 +27,7 @@ from khoci.config.kernels import (
 from khoci.errors import BuildError, HarnessError, UsageError
 from khoci.kernel import store
 from khoci.kernel.cache import Cache
+from khoci.kernel.tar import tarfile
 from tests.kernel.fakelinux import MAKEFILE, deb, pack
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ def test_a_disk_that_fails_while_unpacking(
     def fail(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("tarfile.TarFile.extract", fail)
+    monkeypatch.setattr(tarfile.TarFile, "extract", fail)
     with pytest.raises(HarnessError, match=message):
         store.obtain(fake.kernel(), cache=cache)
     assert visible(cache.trees) == []
