@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from khoci.compat import look
 from khoci.compat.atjump import AtJump
 from khoci.compat.facts import ConsumerFacts, Facts, RegionFact
+from khoci.compat.memory import READ_AT_BOOT, READ_LATER
 from khoci.compat.revived import revived
 from khoci.compat.scratch import Areas, read_scratch
 from khoci.compat.side import Side, log_completed
@@ -18,6 +20,7 @@ from khoci.vm.guest import Guest, GuestEndedError
 
 PRESSURE_PERCENT = 10
 PRESSURE_MOST = 48 << 20
+ALMOST_ALL = 85
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class Arrival:
     async def _ask(self, states: Mapping[str, State]) -> None:
         await self._greet()
         await self._see_arrived()
+        await self._overwrite_free()
         await self._verify(states)
         if any(scenario.crash for scenario in self._scenarios):
             await self._crash()
@@ -116,6 +120,23 @@ class Arrival:
         if has is not None:
             found = {name: (item.start, item.size) for name, item in has.items()}
             self._set_consumer(replace(self._consumer, revived=found))
+
+    async def _overwrite_free(self) -> None:
+        """Use the consumer's free memory, if what else would only now be read is all that is in it.
+
+        Who finds it equal nevertheless has read it before, and rightly gave it back.
+        """
+        free = {item.owner for item in self._facts.regions if item.pages and item.pages.free}
+        if not free & set(READ_LATER) or free - {*READ_LATER, *READ_AT_BOOT}:
+            return
+        with suppress(AgentError):
+            await self._agent.command("pressure", percent=ALMOST_ALL, max=self._guest.ram.size)
+        now = await look.on_arrival(self._guest.ram, self._agent, self._facts.regions)
+        regions = tuple(
+            new if old.owner in READ_LATER else old
+            for old, new in zip(self._facts.regions, now, strict=True)
+        )
+        self._facts = replace(self._facts, regions=regions)
 
     async def _verify(self, states: Mapping[str, State]) -> None:
         checked: list[Checked] = []

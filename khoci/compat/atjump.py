@@ -14,7 +14,7 @@ from khoci.errors import HarnessError
 from khoci.files import atomic_path
 from khoci.format import capture, handoff
 from khoci.format.capture import Capture, Kernel
-from khoci.format.digests import digests
+from khoci.format.digests import Digests, digests
 from khoci.format.errors import DecodeError
 from khoci.format.handoff import Handoff
 from khoci.format.handover import Handover, decode
@@ -86,9 +86,9 @@ class Standing:
         """
         try:
             found = handoff.locate(self.ram, self.stale)
+            return AtJump() if found is None else self._look_at(found)
         except DecodeError as error:
             raise HarnessError(f"{self.producer.name}: {error}") from None
-        return AtJump() if found is None else self._look_at(found)
 
     def _look_at(self, found: Handoff) -> AtJump:
         recorder = Recorder(self.ram)
@@ -100,13 +100,23 @@ class Standing:
         for scenario in self.scenarios:
             scenario.fill(self.ram, handover)
         gained = handed.misread(recorder, handover)
-        blocks = ((block.phys, block.order) for block in handover.map.blocks)
-        contents = digests(self.ram, blocks)
+        contents, overlap = self._digests(handover)
         self._keep(Capture(recorder.recorded(), found.fdt_addr, self.scratch, digests=contents))
         self._tamper(handover, secret=False)
-        regions = look.before(self.ram, handed.regions(handover))
+        regions = look.before(self.ram, handed.regions_in(handover, self.ram.ram))
         self._tamper(handover, secret=True)
-        return AtJump(handed.summary(handover), regions, tuple(gained))
+        whole = handed.summary(handover)
+        strange = (*overlap, *handed.outside(handover, self.ram.ram))
+        whole = replace(whole, problems=(*whole.problems, *strange))
+        return AtJump(whole, regions, tuple(gained))
+
+    def _digests(self, handover: Handover) -> tuple[Digests, tuple[str, ...]]:
+        """The digests of all blocks; without them, why there are none."""
+        blocks = ((block.phys, block.order) for block in handover.map.blocks)
+        try:
+            return digests(self.ram, blocks), ()
+        except DecodeError as error:
+            return Digests(), (str(error),)
 
     def _tamper(self, handover: Handover, *, secret: bool) -> None:
         if self.tamper and self.tamper.secret is secret:

@@ -47,6 +47,7 @@ class RegionFact:
         after: digest after all was retrieved, compared and given up, and after other memory was
             allocated and written; None if the consumer did not get there.
         left: how it used the pages then.
+        mapped: whether the producer's memory map lists it, so that it is preserved.
     """
 
     owner: str
@@ -57,6 +58,7 @@ class RegionFact:
     pages: PageCounts | None = None
     after: str | None = None
     left: PageCounts | None = None
+    mapped: bool = True
 
     @property
     def component(self) -> str:
@@ -135,6 +137,7 @@ class Facts:
         misread: blocks that only the other reading of the memory map names.
         consumer_has: kconfig symbols of the consumer; empty if its configuration is not known.
         producer_log: the producer's kernel log up to the jump.
+        producer_release: as the producer's uname tells it; empty if it was not asked.
         crash: whether the consumer was made to panic when it was up.
         cold: whether the producer itself was not started by a kexec.
     """
@@ -148,5 +151,6 @@ class Facts:
     misread: tuple[RegionFact, ...] = ()
     consumer_has: Mapping[str, bool] = field(default_factory=dict)
     producer_log: str = ""
+    producer_release: str = ""
     crash: bool = False
     cold: bool = False

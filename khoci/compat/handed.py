@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from khoci.compat.facts import Handed
 from khoci.format.components import Component, union, walk
@@ -87,6 +88,35 @@ def regions(handover: Handover) -> list[tuple[str, Range]]:
     rest = {name: assigned.of(name).extents - everything for name in assigned.names}
     whole = {name: union((owned.get(name, _NOTHING), rest[name])) for name in assigned.names}
     return [(owner, item) for owner, extents in whole.items() for item in extents]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Memory of one owner; ``mapped``: the memory map lists it, so that it is preserved."""
+
+    owner: str
+    range: Range
+    mapped: bool
+
+
+def regions_in(handover: Handover, ram: Iterable[Range]) -> list[Region]:
+    """`regions` as far as they are RAM: a broken handover may name any address."""
+    listed, present = handover.map.blocks.extents, Extents.of(ram)
+    found = []
+    for owner, item in regions(handover):
+        real = Extents.of([item]) & present
+        pieces = ((real & listed, True), (real - listed, False))
+        found += [Region(owner, piece, mapped) for part, mapped in pieces for piece in part]
+    return found
+
+
+def outside(handover: Handover, ram: Iterable[Range]) -> tuple[str, ...]:
+    """A line for each owner that names memory which is no RAM."""
+    present, found = Extents.of(ram), dict[str, Range]()
+    for owner, item in regions(handover):
+        for piece in Extents.of([item]) - present:
+            found.setdefault(owner, piece)
+    return tuple(f"{owner}: {item.start:#x} is not RAM" for owner, item in found.items())
 
 
 def owners(handover: Handover) -> dict[str, Extents]:

@@ -18,11 +18,12 @@ from khoci.compat.plan import Cell
 from khoci.compat.predict import Prediction, predict, unreadable
 from khoci.compat.splats import counted
 from khoci.compat.verdict import cell_verdict, judge
+from khoci.compat.versions import renamed, versions
 from khoci.config.abi import Abi
 from khoci.format import capture
 from khoci.format.errors import DecodeError
 from khoci.format.handover import decode
-from khoci.results import CellResult, Versions
+from khoci.results import CellResult
 from khoci.scenario.base import Scenario
 
 
@@ -37,7 +38,7 @@ def judged(bench: Bench, cell: Cell, facts: Facts, folder: Path) -> CellResult:
     """
     scenario = bench.scenarios[cell.scenario]
     own = _of_scenario(facts, scenario)
-    judgements = judge(own, scenario.components)
+    judgements = judge(own, (*scenario.components, *renamed(own, _abi(bench, cell.producer))))
     abi = _abi(bench, cell.consumer)
     expected = _prediction(bench, cell, scenario, abi, folder / CAPTURE)
     return CellResult(
@@ -49,7 +50,7 @@ def judged(bench: Bench, cell: Cell, facts: Facts, folder: Path) -> CellResult:
         splats=_splats(own),
         details=_details(bench, cell, own),
         prediction=expected and {name: expected[name] for name in judgements if name in expected},
-        versions=_versions(own, abi),
+        versions=versions(own, abi),
         matched=loglines.matched(loglines.shipped(), own),
         memory={owner: asdict(fate) for owner, fate in fates(own).items()},
     )
@@ -93,27 +94,6 @@ def _splats(facts: Facts) -> tuple[str, ...]:
     """What warned or stumbled, but for what a kernel does at every boot."""
     found = counted(facts, loglines.shipped())
     return tuple(f"{splat.side}: {splat.line}" for splat in found if not splat.usual)
-
-
-def _versions(facts: Facts, abi: Abi | None) -> dict[str, Versions]:
-    if facts.handed is None:
-        return {}
-    wanted = _understood(abi) if abi else {}
-    return {
-        name: Versions(handed, wanted.get(name)) for name, handed in facts.handed.versions.items()
-    }
-
-
-def _understood(abi: Abi) -> dict[str, str]:
-    """The version string that a release wants of each component that it reads."""
-    found = {"root": abi.root.compatible, "reserve_mem": abi.reserve_mem.compatible}
-    if abi.kho_test:
-        found["kho_test"] = abi.kho_test.compatible
-    if abi.luo:
-        found["luo"] = abi.luo.compatible
-    if abi.metadata is not None:
-        found["kexec-metadata"] = str(abi.metadata)
-    return found
 
 
 def _details(bench: Bench, cell: Cell, facts: Facts) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from khoci.compat.facts import PageCounts, RegionFact
+from khoci.compat.handed import Region
 from khoci.format.memory import Memory
 from khoci.format.ranges import Range
 from khoci.guest.session import Agent
@@ -15,10 +16,17 @@ _CHUNK = 1 << 20
 _RANGES_AT_ONCE = 512
 
 
-def before(memory: Memory, owned: Iterable[tuple[str, Range]]) -> tuple[RegionFact, ...]:
-    """The regions as they are at the jump; each with its owner."""
+def before(memory: Memory, regions: Iterable[Region]) -> tuple[RegionFact, ...]:
+    """The regions, all of them RAM, as they are at the jump."""
     return tuple(
-        RegionFact(owner, item.start, item.size, digest(memory, item)) for owner, item in owned
+        RegionFact(
+            owner=region.owner,
+            start=region.range.start,
+            size=region.range.size,
+            before=digest(memory, region.range),
+            mapped=region.mapped,
+        )
+        for region in regions
     )
 
 

@@ -13,7 +13,11 @@ A region that is free in part is counted by its pages; if its content changed to
 to the free ones. What the consumer's own reader takes and frees while it boots is *given back* as
 soon as it is free or changed, which then proves nothing: the folios of ``kho_test`` once
 lib/test_kho.c has spoken (``kho_test_restore_data`` puts each), and the head of LUO from ``luo-v5``
-on (``luo_early_startup`` frees it; before, ``luo_global.fdt_in`` points to it for good).
+on (``luo_early_startup`` frees it; before, ``luo_global.fdt_in`` points to it for good). Of what
+no released kernel frees that early, but another may, only what is in use by others or free was
+given back, and only once its reader is proven to have read it: ``kexec-metadata`` and the FDT of
+``kho_test`` by their lines in the log; sessions if user space gets all of them as it was after
+their free memory was written over.
 
 *Leaked* is what at the very end is neither free nor used by anybody, and was not touched since the
 jump: memory that was freed and taken by the kernel for itself looks like that too, but changes.
@@ -35,11 +39,17 @@ from dataclasses import astuple, dataclass
 from khoci.compat.facts import Facts, PageCounts, RegionFact
 from khoci.compat.loglines import Log, shipped
 from khoci.config.loglines import Patterns
+from khoci.scenario.base import Outcome
 
 KHO_TEST, TEST_BLOB = "kho_test", "kho_test blob"
 LUO_BLOB = "luo blob"
+READ_LATER = ("luo", "session")
+"""Owners of what released kernels read when user space first asks for it."""
+READ_AT_BOOT = ("kexec-metadata", KHO_TEST, TEST_BLOB, LUO_BLOB)
+"""Owners of what they read as they boot."""
 _KEPT_ON_PURPOSE = ("root", "reserve_mem", "flb", LUO_BLOB)
 _LUO_HEAD_STAYS = "luo-v1"
+_IN_LUO = ("session", "memfd", "flb")
 _FOR_GOOD = ("root", "reserve_mem", "kexec-metadata", TEST_BLOB)
 """What no reader gives back: it must still be as it was when all is done."""
 
@@ -68,12 +78,14 @@ class Memory:
     Attributes:
         regions: all of it.
         given_back: owners whose memory the consumer's reader gave back as it booted.
+        read: owners whose reader has read all: what is free or used of it now was given back.
         unclaimed: components of which user space may still ask for more.
         for_good: owners of what nobody gives back.
     """
 
     regions: tuple[RegionFact, ...]
     given_back: Collection[str]
+    read: Collection[str]
     unclaimed: Collection[str]
     for_good: Collection[str]
 
@@ -83,15 +95,26 @@ class Memory:
             return Fate()
         changed, free = region.arrived != region.before, free_bytes(region, region.pages)
         used, leaked = region.size - free, self._leaked(region)
-        if region.owner in self.given_back and (changed or free):
+        if self.was_given_back(region) and (changed or free):
             return Fate(kept=0 if changed else used, given_back=region.size if changed else free)
         if not changed:
             return Fate(kept=used, not_protected=free, leaked=leaked)
         return Fate(kept=used, lost=free) if free else Fate(overwritten=used)
 
+    def was_given_back(self, region: RegionFact) -> bool:
+        """Whether the consumer's reader has given a region back, so that anybody may use it."""
+        if region.owner in self.given_back:
+            return True
+        if region.owner not in self.read or not region.mapped:
+            return False
+        changed = region.arrived != region.before
+        if region.owner in READ_LATER:
+            return changed and _is_taken(region.pages)
+        return _is_taken(region.pages) or (not changed and _is_taken(region.left))
+
     def damage(self, region: RegionFact) -> str | None:
         """What is wrong with a region that has to be as it was, in one sentence, or None."""
-        if region.owner in self.given_back or region.arrived is None:
+        if self.was_given_back(region) or region.arrived is None:
             return None
         changed = region.arrived != region.before
         if region.pages is not None and region.pages.free:
@@ -120,11 +143,23 @@ class Memory:
 def memory_of(facts: Facts, patterns: Patterns | None = None) -> Memory:
     """The preserved memory of a cell, and who in its consumer may have given it back."""
     log = Log(facts.consumer_log, shipped() if patterns is None else patterns)
-    reads_luo = bool(log.line("luo", "found"))
     checked = facts.consumer.checked if facts.consumer else ()
-    unclaimed = ("luo", "session", "memfd", "flb") if reads_luo and not checked else ()
+    unclaimed = ("luo", "session", "memfd", "flb") if reads_luo(facts, log) and not checked else ()
     unread = (KHO_TEST,) if not has_test(facts) else ()
-    return Memory(facts.regions, _given_back(facts, log), unclaimed, (*_FOR_GOOD, *unread))
+    return Memory(
+        regions=facts.regions,
+        given_back=_given_back(facts, log),
+        read=_read(facts, log),
+        unclaimed=unclaimed,
+        for_good=(*_FOR_GOOD, *unread),
+    )
+
+
+def reads_luo(facts: Facts, log: Log) -> bool:
+    """Whether the consumer has read what LUO handed over: it says so, or user space got of it."""
+    checked = facts.consumer.checked if facts.consumer else ()
+    got = any(item.component in _IN_LUO and item.outcome is Outcome.SAME for item in checked)
+    return got or log.line("luo", "found") is not None
 
 
 def has_test(facts: Facts) -> bool:
@@ -154,8 +189,27 @@ def _of(region: RegionFact, owners: Collection[str]) -> bool:
 def _given_back(facts: Facts, log: Log) -> frozenset[str]:
     spoke = has_test(facts) and (log.line(KHO_TEST, "restored") or log.line(KHO_TEST, "failed"))
     version = facts.handed.versions.get("luo") if facts.handed else None
-    freed = version != _LUO_HEAD_STAYS and log.line("luo", "found")
+    freed = version != _LUO_HEAD_STAYS and reads_luo(facts, log)
     return frozenset(owner for owner, gone in ((KHO_TEST, spoke), (LUO_BLOB, freed)) if gone)
+
+
+def _read(facts: Facts, log: Log) -> frozenset[str]:
+    """Owners of what no released kernel gives back, and whose reader has read all of it."""
+    handed, metadata = facts.handed, log.find("kexec-metadata", "found")
+    wrote = (handed.release, handed.kexecs) if handed else None
+    read = set()
+    if metadata and (metadata["release"], int(metadata["count"])) == wrote:
+        read.add("kexec-metadata")
+    if log.line(KHO_TEST, "restored"):
+        read.add(TEST_BLOB)
+    checked = facts.consumer.checked if facts.consumer else ()
+    outcomes = {item.outcome for item in checked if item.component in _IN_LUO}
+    return frozenset(read | (set(READ_LATER) if outcomes == {Outcome.SAME} else set()))
+
+
+def _is_taken(pages: PageCounts | None) -> bool:
+    """Whether others use a region, or may."""
+    return pages is not None and pages.free + pages.used > 0
 
 
 def _free(pages: PageCounts) -> str:

@@ -92,6 +92,7 @@ class _Journey:
         self._guest = guest
         self._scratch: bytes | None = None
         self._stale: Collection[int] = ()
+        self._release = ""
         self._jumps: list[int] = []
         self._hops: list[Facts] = []
 
@@ -115,11 +116,12 @@ class _Journey:
         await self._guest.run()
         states = await self._begin(sides[0])
         for producer, consumer in pairwise(sides):
-            at_jump = await self._hand_over(producer, consumer)
+            at_jump, release = await self._hand_over(producer, consumer), self._release
             last = consumer is sides[-1]
             arrival = Arrival(self._guest, consumer, self._route.scenarios, at_jump, last=last)
             arrived = await arrival.look(states)
-            self._hops.append(arrived.facts)
+            self._hops.append(replace(arrived.facts, producer_release=release))
+            self._release = arrived.facts.consumer.release if arrived.facts.consumer else ""
             if arrived.facts.end or last:
                 return
             self._scratch = scratch_array(arrived.scratch)
@@ -143,7 +145,7 @@ class _Journey:
         """Wait for the first kernel, and have it preserve what it can."""
         with _failing(side, self._guest):
             agent = Agent(self._guest)
-            await agent.hello()
+            self._release = (await agent.hello()).release
             self._scratch = scratch_array(await read_scratch(agent))
             return await self._preserve(agent)
 

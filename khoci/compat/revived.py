@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from khoci.compat.side import Side
+from khoci.errors import HarnessError
+from khoci.format.errors import DecodeError
 from khoci.format.memory import Memory
-from khoci.format.ranges import Range
+from khoci.format.ranges import Range, covers
 from khoci.guest.session import Agent, AgentError
 from khoci.vm.symbols import address_of
 
@@ -33,8 +35,11 @@ async def revived(agent: Agent, memory: Memory, side: Side) -> Mapping[str, Rang
     code = kernel_code(text)
     if code is None:
         return None
-    offset = address_of(TABLE, side.system_map) - address_of(TEXT, side.system_map)
-    return parse_table(memory.read(code + offset, _ENTRIES * _ENTRY.size))
+    try:
+        offset = address_of(TABLE, side.system_map) - address_of(TEXT, side.system_map)
+        return parse_table(memory.read(code + offset, _ENTRIES * _ENTRY.size), memory.ram)
+    except (HarnessError, DecodeError):
+        return None
 
 
 def kernel_code(iomem: str) -> int | None:
@@ -43,10 +48,18 @@ def kernel_code(iomem: str) -> int | None:
     return int(found[1], 16) or None if found else None
 
 
-def parse_table(raw: bytes) -> dict[str, Range]:
-    """The regions of a table; those of size 0 are given back."""
-    return {
-        name.partition(b"\0")[0].decode("ascii", "replace"): Range(start, size)
-        for name, start, size in _ENTRY.iter_unpack(raw)
-        if size
-    }
+def parse_table(raw: bytes, ram: Sequence[Range]) -> dict[str, Range] | None:
+    """The regions of a table; those of size 0 are given back.
+
+    None if an entry is none: another kernel may have another table.
+    """
+    found: dict[str, Range] = {}
+    for field, start, size in _ENTRY.iter_unpack(raw):
+        name, _, rest = field.partition(b"\0")
+        if any(rest) or not (name.isascii() and name.decode("ascii").isprintable()):
+            return None
+        if bool(name) != bool(start) or (size and not covers(ram, Range(start, size))):
+            return None
+        if size:
+            found[name.decode("ascii")] = Range(start, size)
+    return found

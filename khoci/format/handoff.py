@@ -34,6 +34,8 @@ _MARK = struct.pack("<II", SETUP_KEXEC_KHO, _PAYLOAD_SIZE)
 _WINDOW = 8 << 20
 _CELL = 4
 _MAX_CELLS = 4
+_MAX_ROOT = 1 << 16
+"""Bytes: released kernels hand over one page, another one may hand over more."""
 _ADDRESS_CELLS, _SIZE_CELLS = 1, 1
 
 
@@ -173,7 +175,7 @@ def _marks_in(window: bytes, start: int) -> Iterator[int]:
 def _plausible(memory: Memory, address: int) -> SetupData | None:
     try:
         node = parse(memory.read(address, NODE_SIZE), Place("setup_data", address))
-        if node.fdt_size == PAGE_SIZE:
+        if node.fdt_size in range(PAGE_SIZE, _MAX_ROOT + 1, PAGE_SIZE):
             return node if is_root(memory, node.fdt_addr) else None
     except DecodeError:
         pass

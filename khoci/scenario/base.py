@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from khoci.errors import UsageError
 from khoci.format.handover import Handover
+from khoci.format.ranges import Range
 from khoci.guest.session import Agent
 from khoci.sizes import parse_size
 
@@ -18,6 +19,10 @@ State = Any
 
 class WritableMemory(Protocol):
     """Guest memory that may be written at the jump."""
+
+    @property
+    def ram(self) -> tuple[Range, ...]:
+        """Where there is memory."""
 
     def write(self, phys: int, data: bytes) -> None:
         """Write ``data`` at guest-physical ``phys``."""

@@ -24,11 +24,11 @@ Arguments = Mapping[str, Argument]
 async def preserve(agent: Agent, wanted: Sequence[Session]) -> Preserved:
     """Make sessions and files, preserve them, and then write over what is in the files.
 
-    A kernel that is full (ENOMEM, ENOSPC) takes no more: the rest is left out.
+    What the kernel refuses is left out with all that would come after it.
 
     Raises:
         NotPossibleError: there is no live update device.
-        AgentError: the kernel refuses for another reason.
+        AgentError: the agent failed.
     """
     async with opened_by_producer(agent) as device:
         made = [Held(session, files=await _make(agent, session)) for session in wanted]
@@ -44,7 +44,7 @@ async def again(agent: Agent, held: Sequence[Held] | None) -> Preserved:
 
     Raises:
         NotPossibleError: there is no live update device.
-        AgentError: the kernel refuses, and not because it is full.
+        AgentError: the agent failed.
     """
     if held is None:
         raise NotPossibleError(f"{DEVICE} cannot be opened")
@@ -72,14 +72,16 @@ async def _preserve(agent: Agent, device: int, wanted: Iterable[Held]) -> Preser
     for item in wanted:
         refused = await _preserve_session(agent, device, item, taken)
         if refused:
-            return Preserved(tuple(taken), refused)
+            return Preserved(tuple(taken), str(refused), full=refused.errno in _FULL)
     return Preserved(tuple(taken))
 
 
-async def _preserve_session(agent: Agent, device: int, item: Held, taken: list[Session]) -> str:
-    """Add to ``taken`` what the kernel takes of a session; return why not all, empty if all."""
+async def _preserve_session(
+    agent: Agent, device: int, item: Held, taken: list[Session]
+) -> AgentError | None:
+    """Add to ``taken`` what the kernel takes of a session; return why not all, None if all."""
     session = item.session
-    created, refused = await _until_full(
+    created, refused = await _until_refused(
         agent, "create-session", [{"device": device, "name": name} for name in session.names]
     )
     if not created:
@@ -93,8 +95,8 @@ async def _preserve_session(agent: Agent, device: int, item: Held, taken: list[S
 
 async def _preserve_files(
     agent: Agent, session: int, files: Files, fds: Sequence[int], taken: list[Session]
-) -> str:
-    preserved, refused = await _until_full(
+) -> AgentError | None:
+    preserved, refused = await _until_refused(
         agent,
         "preserve",
         [
@@ -108,16 +110,16 @@ async def _preserve_files(
     return refused
 
 
-async def _until_full(
+async def _until_refused(
     agent: Agent, command: str, each: Iterable[Arguments]
-) -> tuple[list[Mapping[str, Any]], str]:
+) -> tuple[list[Mapping[str, Any]], AgentError | None]:
     """Give a command with each of the arguments; return the answers, and what refused the rest."""
     answers = []
     for arguments in each:
         try:
             answers.append(await agent.command(command, **arguments))
         except AgentError as error:
-            if error.errno not in _FULL:
+            if not error.errno:
                 raise
-            return answers, str(error)
-    return answers, ""
+            return answers, error
+    return answers, None

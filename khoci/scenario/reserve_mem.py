@@ -8,10 +8,13 @@ that dies in it does not hide what happens to reserved memory.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from khoci.format.components import union, whole
+from khoci.format.extents import Extents
 from khoci.format.handover import Handover
+from khoci.format.ranges import Range
 from khoci.scenario.base import Definition, Parameter, Scenario, WritableMemory
 from khoci.sizes import size_text
 
@@ -28,12 +31,29 @@ def pattern(name: str, offset: int, size: int) -> bytes:
 
 
 def fill(memory: WritableMemory, handover: Handover) -> None:
-    """Write a recognisable pattern into every region that is handed over."""
+    """Write a recognisable pattern into every region that is preserved.
+
+    What a broken handover calls a region may be the kernel itself: that is left alone.
+    """
     regions = handover.reserve_mem.regions if handover.reserve_mem else ()
+    preserved = handover.map.blocks.extents & Extents.of(memory.ram)
+    alone = preserved - union(_others(handover))
     for region in regions:
+        if not alone.covers(Range(region.start, region.size)):
+            continue
         for offset in range(0, region.size, _CHUNK):
             size = min(_CHUNK, region.size - offset)
             memory.write(region.start + offset, pattern(region.name, offset, size))
+
+
+def _others(handover: Handover) -> Iterator[Extents]:
+    """What is preserved for anything but the regions."""
+    if handover.fdt_addr is not None:
+        yield Extents.of([Range(handover.fdt_addr, 1 << handover.page_shift)])
+    for component in handover.components:
+        yield component.owned
+        if component.name != "reserve_mem":
+            yield whole(component.children)
 
 
 def make(values: Mapping[str, Any]) -> Scenario:

@@ -45,11 +45,14 @@ async def release(agent: Agent, held: Sequence[Held] | None) -> None:
 
 
 def _limit(state: Preserved) -> list[Checked]:
-    """What the producer refused for want of room; what it took is what has to come back."""
+    """What the producer refused; if it was full, what it took is what has to come back."""
     if not state.refused:
         return []
     data = {"refused": state.refused}
-    return [Checked("session", "the producer's limit", Outcome.SAME, state.refused, data)]
+    if state.full and not state.empty:
+        return [Checked("session", "the producer's limit", Outcome.SAME, state.refused, data)]
+    component = "memfd" if state.sessions else "session"
+    return [Checked(component, "the producer", Outcome.REFUSED, state.refused, data)]
 
 
 def _unusable(state: Preserved, error: AgentError) -> list[Checked]:

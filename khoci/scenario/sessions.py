@@ -55,10 +55,19 @@ class Session:
 
 @dataclass(frozen=True)
 class Preserved:
-    """The sessions that the kernel took, and why it took no more if it did not."""
+    """The sessions that the kernel took, and why it took no more if it did not.
+
+    ``full``: because it was full.
+    """
 
     sessions: tuple[Session, ...]
     refused: str = ""
+    full: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether no file at all was taken."""
+        return not any(files.count for session in self.sessions for files in session.files)
 
 
 @dataclass

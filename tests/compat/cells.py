@@ -29,8 +29,9 @@ DEATHS = [
 
 
 def region(owner: str) -> RegionFact:
-    used = PageCounts(2, 0, used=2)
-    return RegionFact(owner, 0x24A000, 0x2000, "aa", "aa", used, "aa", used)
+    kept = PageCounts(2, 0, plain=2)
+    left = PageCounts(2, 0, used=2) if owner in ("kho_test", "memfd") else kept
+    return RegionFact(owner, 0x24A000, 0x2000, "aa", "aa", kept, "aa", left)
 
 
 REGIONS = (

@@ -106,6 +106,26 @@ def test_what_has_to_be_preserved_and_is_not_has_an_owner_too() -> None:
     assert handed.regions(unread) == handed.regions(handover)
 
 
+def test_only_what_is_ram_is_looked_at() -> None:
+    handover = real(FOLDER / "v7.3.4-reserve-mem.khocap")
+    whole = handed.regions(handover)
+    top = max(item.end for _, item in whole)
+    ram = [Range(0, top - 4096)]
+    found = handed.regions_in(handover, ram)
+    assert max(item.range.end for item in found) == top - 4096
+    assert sum(item.range.size for item in found) == sum(item.size for _, item in whole) - 4096
+    assert all(item.mapped for item in found)
+    [line] = handed.outside(handover, ram)
+    assert line.endswith(f"{top - 4096:#x} is not RAM")
+    assert handed.outside(handover, [Range(0, top)]) == ()
+
+
+def test_what_the_memory_map_does_not_list_is_told() -> None:
+    handover = real(FOLDER / "v7.3.4-reserve-mem.khocap")
+    unread = replace(handover, map=replace(handover.map, blocks=handover.map.blocks[:0]))
+    assert not any(item.mapped for item in handed.regions_in(unread, [Range(0, 1 << 40)]))
+
+
 def test_sessions_files_and_parts_are_components() -> None:
     found = handed.summary(real(FOLDER / "v7.3.4-luo.khocap"))
     assert found.components == (

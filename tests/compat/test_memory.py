@@ -82,7 +82,10 @@ def test_of_a_consumer_that_never_came_up_nothing_is_counted() -> None:
         ("kho_test", READ, "aa", USED, Fate(kept=4 * PAGE)),
         ("kho_test", "test_kho: KHO restore failed", "bb", FREE, Fate(given_back=4 * PAGE)),
         ("kho_test", "", "bb", FREE, Fate(lost=4 * PAGE)),
-        ("kho_test blob", READ, "bb", USED, Fate(overwritten=4 * PAGE)),
+        ("kho_test blob", READ, "bb", NOBODY, Fate(overwritten=4 * PAGE)),
+        ("kho_test blob", READ, "bb", USED, Fate(given_back=4 * PAGE)),
+        ("kho_test blob", READ, "aa", FREE, Fate(given_back=4 * PAGE)),
+        ("kho_test blob", "", "aa", FREE, Fate(not_protected=4 * PAGE)),
         ("luo blob", RETRIEVED, "bb", USED, Fate(given_back=4 * PAGE)),
         ("luo blob", "", "bb", USED, Fate(overwritten=4 * PAGE)),
         ("luo", RETRIEVED, "bb", USED, Fate(overwritten=4 * PAGE)),
@@ -182,7 +185,49 @@ def test_what_user_space_retrieves_may_change_afterwards() -> None:
 
 def test_what_was_given_back_is_not_damaged() -> None:
     assert damage(region("kho_test", arrived="bb", pages=FREE), READ) is None
-    assert damage(region("kho_test blob", arrived="bb"), READ) is not None
+    assert damage(region("kho_test blob", arrived="bb"), READ) is None
+    assert damage(region("kho_test blob", arrived="bb", pages=NOBODY), READ) is not None
+
+
+def test_what_was_never_preserved_is_not_given_back() -> None:
+    blob = replace(region("kho_test blob", pages=FREE), mapped=False)
+    assert damage(blob, READ) == "4 of 4 pages are free memory: not protected"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "given_back"),
+    [
+        ("KHO: exec from: 7.3.4 (count 1)", True),
+        ("KHO: exec from: 7.3.5 (count 1)", False),
+        ("KHO: exec from: 7.3.4 (count 2)", False),
+        ("", False),
+    ],
+)
+def test_metadata_is_given_back_once_it_was_read(metadata: str, given_back: bool) -> None:
+    seen = Handed("kho-v4", "radix", (), 0, 0, release="7.3.4", kexecs=1)
+    broken = region("kexec-metadata", pages=FREE)
+    memory = memory_of(replace(facts(broken, log=metadata), handed=seen))
+    assert memory.was_given_back(broken) is given_back
+
+
+@pytest.mark.parametrize(
+    ("arrived", "pages", "outcome", "given_back"),
+    [
+        ("bb", USED, Outcome.SAME, True),
+        ("bb", FREE, Outcome.SAME, True),
+        ("aa", FREE, Outcome.SAME, False),
+        ("bb", NOBODY, Outcome.SAME, False),
+        ("bb", USED, Outcome.MISSING, False),
+    ],
+)
+def test_a_session_that_was_written_over_is_given_back_if_all_of_it_came(
+    arrived: str, pages: PageCounts, outcome: Outcome, given_back: bool
+) -> None:
+    session = region("session", arrived=arrived, pages=pages)
+    checked = (Checked("session", "one", Outcome.SAME), Checked("memfd", "file", outcome))
+    consumer = ConsumerFacts("7.3.4", kho=True, checked=checked)
+    memory = memory_of(replace(facts(session, log=RETRIEVED), consumer=consumer))
+    assert memory.was_given_back(session) is given_back
 
 
 counts = st.integers(0, 4)

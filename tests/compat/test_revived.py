@@ -16,6 +16,9 @@ IOMEM = """00000000-00000fff : Reserved
 """
 
 
+RAM = (Range(0, 1 << 30),)
+
+
 def entry(name: bytes, start: int, size: int) -> bytes:
     return struct.pack("<16sQQ", name, start, size)
 
@@ -23,15 +26,26 @@ def entry(name: bytes, start: int, size: int) -> bytes:
 def test_a_table_names_its_regions() -> None:
     raw = entry(b"large", 0x1000, 0x2000) + entry(b"sixteen-letters", 0x8000, 0x1000)
     wanted = {"large": Range(0x1000, 0x2000), "sixteen-letters": Range(0x8000, 0x1000)}
-    assert parse_table(raw + bytes(6 * 32)) == wanted
+    assert parse_table(raw + bytes(6 * 32), RAM) == wanted
 
 
 def test_a_region_that_was_given_back_is_none() -> None:
-    assert parse_table(entry(b"gone", 0x1000, 0)) == {}
+    assert parse_table(entry(b"gone", 0x1000, 0), RAM) == {}
 
 
-def test_a_name_of_any_bytes_is_one() -> None:
-    assert list(parse_table(entry(b"\xff" * 16, 0, 1))) == ["\ufffd" * 16]
+@pytest.mark.parametrize(
+    "raw",
+    [
+        entry(b"\xff" * 16, 0x1000, 1),
+        entry(b"two\0names", 0x1000, 1),
+        entry(b"", 0x1000, 1),
+        entry(b"nowhere", 0, 0x1000),
+        entry(b"outside", RAM[0].end, 0x1000),
+        struct.pack("<32sQQ", b"long", 0x1000, 0x2000) * 8,
+    ],
+)
+def test_another_table_tells_nothing(raw: bytes) -> None:
+    assert parse_table(raw[: 8 * 32], RAM) is None
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from khoci.compat.facts import ConsumerFacts, Facts, PageCounts, RegionFact
 from khoci.compat.verdict import cell_verdict, death, judge
+from khoci.scenario.base import Checked, Outcome
 from khoci.verdicts import Verdict
 from khoci.vm.guest import Ended
 from tests.compat import logs
@@ -203,7 +204,7 @@ def test_map_that_could_not_be_read(line: str) -> None:
     assert rule("memory map", dead(RESET, f"{logs.SELF_6_17}{line}"))[0] is Verdict.RESET
 
 
-@pytest.mark.parametrize("owner", ["root", "reserve_mem khoci-small", "kho_test blob"])
+@pytest.mark.parametrize("owner", ["root", "reserve_mem khoci-small"])
 def test_map_lost_a_region(owner: str) -> None:
     verdict, proof = rule("memory map", with_region(owner, pages=PageCounts(2, 1)))
     assert verdict is Verdict.CORRUPT
@@ -327,7 +328,17 @@ def test_kho_test_and_death(how: Ended, log: str, verdict: Verdict) -> None:
 )
 def test_kho_test_failed(line: str) -> None:
     facts = saying(line, facts=without("test_kho:"))
-    assert rule("kho_test", facts) == (Verdict.CORRUPT, line)
+    verdict, proof = rule("kho_test", facts)
+    assert (verdict, proof.splitlines()[0]) == (Verdict.CORRUPT, line)
+
+
+def test_a_test_that_khoci_cannot_decode_is_refused_if_nobody_took_a_block() -> None:
+    line = "test_kho: KHO restore failed"
+    nobody = PageCounts(2, 0, plain=2)
+    lonely = replace(with_region("kho_test", left=nobody).regions[1], owner="orphan")
+    rest = tuple(item for item in FINE.regions if item.owner != "kho_test")
+    facts = saying(line, facts=without("test_kho:", replace(FINE, regions=(*rest, lonely))))
+    assert rule("kho_test", facts)[0] is Verdict.REFUSED
 
 
 def test_kho_test_that_fails_before_it_takes_anything_has_refused() -> None:
@@ -415,7 +426,7 @@ def test_luo_of_another_number_is_corrupt() -> None:
     for number in (2, 11):
         verdict, proof = rule("luo", handing(luo_number=number))
         assert verdict is Verdict.CORRUPT
-        assert f"the producer wrote number: {number}" in proof
+        assert f"the producer wrote number {number}" in proof
     assert rule("luo", saying(facts=handing(luo_number=1)))[0] is Verdict.RESTORED
 
 
@@ -437,7 +448,8 @@ def test_luo_that_nobody_mentions_is_dropped(sessions: int | None) -> None:
 
 def test_luo_refused() -> None:
     line = "luo: LUO state is incompatible with 'luo-v5'"
-    assert rule("luo", saying(line, facts=without("luo:"))) == (Verdict.REFUSED, line)
+    verdict, proof = rule("luo", saying(line, facts=without("luo:")))
+    assert (verdict, proof.splitlines()[0]) == (Verdict.REFUSED, line)
 
 
 def test_luo_panic_names_the_refusal_and_the_panic() -> None:
@@ -457,13 +469,71 @@ def test_luo_that_could_not_be_decoded() -> None:
 def test_metadata_of_another_release_is_corrupt() -> None:
     verdict, proof = rule("kexec-metadata", handing(release="7.3.40"))
     assert verdict is Verdict.CORRUPT
-    assert proof == ("KHO: exec from: 7.3.4 (count 1)\nthe producer is 7.3.40, and wrote count 1")
+    assert proof == (
+        "KHO: exec from: 7.3.4 (count 1)\nthe producer is 7.3.40, and wrote 7.3.40 and count 1"
+    )
+
+
+def test_metadata_is_held_against_the_producer_and_not_against_itself() -> None:
+    liar = replace(FINE, producer_release="7.3.5")
+    verdict, proof = rule("kexec-metadata", liar)
+    assert verdict is Verdict.CORRUPT
+    assert proof.endswith("the producer is 7.3.5, and wrote 7.3.4 and count 1")
+    undecoded = replace(FINE, producer_release="7.3.4")
+    assert rule("kexec-metadata", handing(undecoded, release=None))[0] is Verdict.RESTORED
+
+
+def test_metadata_without_a_release_is_corrupt() -> None:
+    log = FINE.consumer_log.replace("exec from: 7.3.4 ", "exec from:  ")
+    facts = replace(handing(release=""), consumer_log=log, producer_release="7.3.4")
+    assert rule("kexec-metadata", facts)[0] is Verdict.CORRUPT
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [
+        ("KHO: previous kernel was 7.3.4, kexec 1", Verdict.ACCEPTED),
+        ("kexec handover came from 7.3.4", Verdict.ACCEPTED),
+        ("KHO: previous kernel was 7.3.40", Verdict.DROPPED),
+        ("Linux version 7.3.4", Verdict.DROPPED),
+    ],
+)
+def test_metadata_in_other_words_is_not_dropped(line: str, verdict: Verdict) -> None:
+    facts = saying(line, facts=without("exec from", replace(FINE, producer_release="7.3.4")))
+    assert rule("kexec-metadata", facts)[0] is verdict
+
+
+def test_root_in_other_words_is_known_by_who_reads_its_parts() -> None:
+    judged, proof = rule("root", without("found kexec handover"))
+    assert judged is Verdict.RESTORED
+    assert "exec from" in proof
+    silent = replace(FINE, consumer_log="Linux version 7.3.4")
+    assert rule("root", silent)[0] is Verdict.DROPPED
+    assert FINE.consumer is not None
+    got = (Checked("memfd", "file 1", Outcome.SAME),)
+    told = replace(silent, consumer=replace(FINE.consumer, checked=got))
+    assert rule("root", told)[0] is Verdict.RESTORED
+
+
+def test_a_region_that_is_where_it_was_is_restored_whatever_the_log_says() -> None:
+    assert FINE.consumer is not None
+    both = {"khoci-large": AT, "khoci-small": AT}
+    facts = replace(without("Revived"), consumer=replace(FINE.consumer, revived=both))
+    assert rule("reserve_mem", facts)[0] is Verdict.RESTORED
+    one = replace(FINE.consumer, revived=both | {"khoci-small": (0x1000, 0x2000)})
+    assert rule("reserve_mem", replace(facts, consumer=one))[0] is Verdict.DROPPED
+
+
+def test_regions_that_khoci_cannot_decode_are_dropped_if_nobody_revives_one() -> None:
+    blind = handing(without("Revived"), reserve_mem=())
+    assert rule("reserve_mem", blind)[0] is Verdict.DROPPED
+    assert rule("reserve_mem", handing(reserve_mem=()))[0] is Verdict.ACCEPTED
 
 
 def test_metadata_of_another_count_is_corrupt() -> None:
     verdict, proof = rule("kexec-metadata", handing(kexecs=3))
     assert verdict is Verdict.CORRUPT
-    assert proof.endswith("the producer is 7.3.4, and wrote count 3")
+    assert proof.endswith("the producer is 7.3.4, and wrote 7.3.4 and count 3")
 
 
 @pytest.mark.parametrize(

@@ -98,15 +98,45 @@ def test_other_patterns_can_be_given() -> None:
     assert judge(FINE, (), patterns)["root"].verdict is Verdict.DROPPED
 
 
+# what nobody knows
+
+
+def unknown(*lost: str, facts: Facts = FINE) -> Facts:
+    """A handover with an unknown subtree in the place of ``lost``."""
+    components = (*(name for name in ALL if name not in lost), "memblk")
+    return replace(facts, handed=replace(HANDED, components=components, reserve_mem=()))
+
+
+def test_a_subtree_that_nobody_knows_is_accepted_at_best() -> None:
+    judgements = judge(unknown(), ())
+    assert judgements["memblk"].verdict is Verdict.ACCEPTED
+    assert cell_verdict(judgements) is Verdict.ACCEPTED
+
+
+def test_what_may_be_in_an_unknown_subtree_is_dropped_if_nobody_reads_it() -> None:
+    silent = unknown("reserve_mem", "kho_test", facts=without("test_kho:", without("Revived")))
+    judgements = judge(silent, ("reserve_mem", "kho_test"))
+    assert {judgements[name].verdict for name in ("reserve_mem", "kho_test")} == {Verdict.DROPPED}
+    lost = unknown("kexec-metadata", facts=without("exec from"))
+    assert judge(lost, ("kexec-metadata",))["kexec-metadata"].verdict is Verdict.DROPPED
+
+
+def test_who_reads_it_though_khoci_does_not_know_it_is_believed() -> None:
+    judgements = judge(unknown("reserve_mem", "kho_test"), ("reserve_mem", "kho_test"))
+    assert judgements["reserve_mem"].verdict is Verdict.ACCEPTED
+    assert judgements["kho_test"].verdict is Verdict.RESTORED
+
+
 # two proofs
 
 
 def test_success_in_the_log_needs_the_list_of_the_producer() -> None:
-    for changes in ({"arrived": "bb"}, {"pages": PageCounts(2, 1)}):
-        verdict, proof = rule("kho_test", with_region("kho_test blob", **changes))
-        assert verdict is Verdict.CORRUPT
-        assert "KHO restore succeeded" in proof
-        assert "kho_test blob at" in proof
+    verdict, proof = rule("kho_test", with_region("kho_test blob", arrived="bb"))
+    assert verdict is Verdict.CORRUPT
+    assert "KHO restore succeeded" in proof
+    assert "kho_test blob at" in proof
+    freed = with_region("kho_test blob", pages=PageCounts(2, 2))
+    assert rule("kho_test", freed)[0] is Verdict.RESTORED
 
 
 def test_a_test_that_is_silent_over_other_content_is_corrupt() -> None:

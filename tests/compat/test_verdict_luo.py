@@ -133,6 +133,42 @@ def test_memory_that_was_not_kept_contradicts_user_space_and_wins(
     assert f"{component} at 0x24a000" in proof
 
 
+def misnamed(outcome: Outcome, orphans: int, **root: object) -> Facts:
+    """A file whose list names memory that nobody preserved, and as much that nobody names."""
+    facts = with_sessions(*found(Outcome.SAME, "session"), *found(outcome, "memfd"))
+    free = PageCounts(2, 2)
+    facts = changed(facts, "memfd", mapped=False, arrived="bb", pages=free)
+    lonely = (region("orphan"),) * orphans
+    return changed(replace(facts, regions=(*facts.regions, *lonely)), "root", start=0, **root)
+
+
+def test_a_list_that_names_the_memory_of_others_is_refused_and_nothing_is_lost() -> None:
+    facts = misnamed(Outcome.REFUSED, orphans=1)
+    assert rule("memfd", facts)[0] is Verdict.REFUSED
+    assert rule("memory map", facts)[0] is Verdict.RESTORED
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        misnamed(Outcome.SAME, orphans=1),
+        misnamed(Outcome.REFUSED, orphans=0),
+        misnamed(Outcome.REFUSED, orphans=1, mapped=False),
+    ],
+)
+def test_else_what_was_not_preserved_is_lost(facts: Facts) -> None:
+    assert rule("memfd", facts)[0] is Verdict.CORRUPT
+    assert rule("memory map", facts)[0] is Verdict.CORRUPT
+
+
+def test_user_space_proves_that_luo_was_read_though_no_line_says_so() -> None:
+    silent = without("luo: Retrieved", SAME)
+    assert rule("luo", silent)[0] is Verdict.ACCEPTED
+    assert rule("memfd", silent)[0] is Verdict.RESTORED
+    freed = changed(silent, "luo blob", arrived="bb", pages=PageCounts(2, 0, used=2))
+    assert rule("memory map", freed)[0] is Verdict.RESTORED
+
+
 def test_what_travels_in_a_file_is_corrupt_with_it() -> None:
     broken = changed(SAME, "memfd", arrived="bb")
     assert rule("vmalloc", broken)[0] is Verdict.CORRUPT

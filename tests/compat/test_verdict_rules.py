@@ -34,6 +34,7 @@ LOGS = (
     f"{logs.FOUND['7.3']}\ntest_kho: KHO restore failed",
     f"{logs.FOUND['7.3']}\nluo: LUO state is incompatible with 'luo-v5'",
     f"{logs.FOUND['7.3']}\nKHO: kexec-metadata version 2 not supported (expected 1)",
+    f"{logs.FOUND['7.3']}\nKHO: the kernel before was 7.3.4",
 )
 ENDS = (
     *((log, None) for log in LOGS),
@@ -78,6 +79,7 @@ MEMORIES = (
     regions("aa", PageCounts(2, 0, used=2)),
     regions("aa", PageCounts(2, 0, plain=2), PageCounts(2, 0, plain=2)),
     regions("bb", PageCounts(2, 1)),
+    regions("bb", PageCounts(2, 0, plain=2)),
     regions(None, None),
     (),
 )
@@ -97,6 +99,7 @@ def cases() -> tuple[Facts, ...]:
             regions=memory,
             consumer_has=has,
             misread=misread,
+            producer_release=handed.release or "",
         )
         for (log, end), handed, consumer, memory, has, misread in found
     )

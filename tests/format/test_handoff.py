@@ -68,13 +68,22 @@ def test_nothing_to_find() -> None:
         encoders.setup_data(ROOT + 0x1000),
         encoders.setup_data(2**64 - 4096),
         encoders.setup_data(GIB),
-        encoders.setup_data(ROOT, fdt_size=8192),
+        encoders.setup_data(ROOT, fdt_size=4095),
+        encoders.setup_data(ROOT, fdt_size=1 << 20),
     ],
 )
 def test_implausible_payloads_are_skipped(node: bytes) -> None:
     made = image()
     made.write(0x200_0000, node)
     assert locate(made.memory()) is None
+
+
+def test_a_root_may_have_several_pages() -> None:
+    made = image()
+    made.write(0x200_0000, encoders.setup_data(ROOT, fdt_size=8192))
+    found = locate(made.memory())
+    assert found is not None
+    assert found.fdt_addr == ROOT
 
 
 @pytest.mark.parametrize("size", [0, 40, 2**40])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from khoci.compat.verdict import RULES
 from khoci.errors import UsageError
 from khoci.format.handover import Handover, decode
+from khoci.format.memblock import ReserveMem
 from khoci.format.ranges import Range
 from khoci.scenario import definitions, select
 from khoci.scenario.base import Checked, Definition, Outcome, Shape
@@ -150,6 +151,23 @@ def test_reserve_mem_fills_its_regions_and_nothing_else(handover: Handover) -> N
         ram.close()
     assert len({hashlib.sha256(chunk).digest() for chunk in chunks}) == len(chunks)
     assert chunks[1] == pattern("data", MIB, MIB)
+
+
+@pytest.mark.parametrize("broken", ["the root", "not preserved"])
+def test_reserve_mem_fills_nothing_that_is_not_its_own(handover: Handover, broken: str) -> None:
+    assert handover.fdt_addr is not None
+    start = handover.fdt_addr if broken == "the root" else REGION[0] + 4096
+    [top] = [item for item in handover.components if item.name == "reserve_mem"]
+    assert isinstance(top.value, ReserveMem)
+    region = replace(top.value.regions[0], start=start)
+    moved = replace(top, value=replace(top.value, regions=(region,)))
+    others = [item for item in handover.components if item is not top]
+    ram = GuestRam.create(1 << 30)
+    try:
+        fill(ram, replace(handover, components=(moved, *others)))
+        assert list(ram.data()) == []
+    finally:
+        ram.close()
 
 
 def test_reserve_mem_without_regions_fills_nothing(handover: Handover) -> None:

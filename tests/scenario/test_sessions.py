@@ -227,10 +227,8 @@ def test_without_a_device_there_is_nothing_to_preserve(
 @pytest.mark.parametrize(
     ("room", "taken", "refused"),
     [
-        ((0, 9), (), "create-session: ENOMEM"),
         ((3, 9), (VM, replace(EMPTY, count=2)), "create-session: ENOMEM"),
         ((9, 1), (Session("vm", (Files(3, FILE),)),), "preserve: ENOSPC"),
-        ((9, 0), (Session("vm"),), "preserve: ENOSPC"),
         ((4, 2), (VM, EMPTY), ""),
     ],
 )
@@ -241,7 +239,7 @@ def test_what_a_full_kernel_took_has_to_come_back(
         model = LiveUpdate(agent)
         model.room = room
         state = await preserve(model, (VM, EMPTY))
-        assert state == Preserved(taken, refused)
+        assert state == Preserved(taken, refused, full=bool(refused))
         model.jump()
         checked = (await verify(model, state)).checked
         assert [item.detail for item in checked if item.detail] == [refused] * bool(refused)
@@ -250,16 +248,44 @@ def test_what_a_full_kernel_took_has_to_come_back(
     with_agent(built_agent, work)
 
 
-@pytest.mark.parametrize("name", ["create-session", "preserve"])
-def test_what_a_producer_refuses_otherwise_is_an_error_and_the_device_is_closed(
-    built_agent: Path, name: str
+@pytest.mark.parametrize(
+    ("room", "component", "refused"),
+    [((0, 9), "session", "create-session: ENOMEM"), ((9, 0), "memfd", "preserve: ENOSPC")],
+)
+def test_a_kernel_that_is_full_from_the_start_refuses(
+    built_agent: Path, room: tuple[int, int], component: str, refused: str
+) -> None:
+    async def work(agent: Agent) -> None:
+        model = LiveUpdate(agent)
+        model.room = room
+        state = await preserve(model, (VM, EMPTY))
+        assert state.empty
+        model.jump()
+        checked = (await verify(model, state)).checked
+        assert [(item.component, item.detail) for item in checked if item.outcome is REFUSED] == [
+            (component, refused)
+        ]
+
+    with_agent(built_agent, work)
+
+
+@pytest.mark.parametrize(
+    ("name", "component"), [("create-session", "session"), ("preserve", "memfd")]
+)
+def test_what_a_producer_refuses_otherwise_is_refused_and_the_device_is_closed(
+    built_agent: Path, name: str, component: str
 ) -> None:
     async def work(agent: Agent) -> None:
         model = LiveUpdate(agent, {name: errno.EPERM})
-        with pytest.raises(AgentError) as caught:
-            await preserve(model, [VM])
-        assert caught.value.errno == errno.EPERM
+        state = await preserve(model, [VM])
+        assert not state.full
+        model.jump()
+        checked = (await verify(model, state)).checked
+        refused = [item for item in checked if item.outcome is REFUSED]
+        assert [(item.component, item.detail) for item in refused] == [(component, state.refused)]
         await model.command("open", path="/dev/liveupdate")
+
+    with_agent(built_agent, work)
 
     with_agent(built_agent, work)
 

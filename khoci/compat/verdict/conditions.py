@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from khoci.compat import loglines
 from khoci.compat.facts import Facts
-from khoci.compat.loglines import Log
-from khoci.compat.memory import has_test
+from khoci.compat.loglines import Log, find
+from khoci.compat.memory import has_test, reads_luo
 from khoci.compat.verdict.case import Case, Condition, Proof, proof
 from khoci.config.loglines import Patterns
 from khoci.results import Evidence, Judgement
@@ -15,6 +17,16 @@ from khoci.verdicts import Verdict
 from khoci.vm.guest import End
 
 _SHOWN = 4
+_READERS = (
+    ("kexec-metadata", "found"),
+    ("luo", "found"),
+    ("luo", "refused"),
+    ("reserve_mem", "found"),
+    ("reserve_mem", "refused"),
+    ("kho_test", "restored"),
+    ("kho_test", "failed"),
+)
+"""Component and meaning of the lines of those who look at their part of a handover."""
 _WITHOUT_SEALS = "memfd-v1"
 """Of mm/memfd_luo.c before 7.1."""
 
@@ -27,6 +39,11 @@ def both(*conditions: Condition) -> Condition:
         return tuple(item for found in proofs for item in found) if all(proofs) else ()
 
     return when
+
+
+def either(*conditions: Condition) -> Condition:
+    """Holds if one does; the first that does proves it."""
+    return lambda case: next(filter(None, (condition(case) for condition in conditions)), ())
 
 
 def says(meaning: str) -> Condition:
@@ -97,9 +114,22 @@ def root_refused(case: Case) -> Proof:
     return proof("log", line) if line and case.alive else ()
 
 
+def root_taken(case: Case) -> Proof:
+    """The consumer says that it found a handover, or who reads a part of it does."""
+    line = case.log.line("root", "found")
+    if line:
+        return proof("log", line)
+    lines = [case.log.line(*reader) for reader in _READERS]
+    consumer = case.facts.consumer
+    checked = consumer.checked if consumer else ()
+    got = [item for item in checked if item.outcome is Outcome.SAME]
+    read = proof("log", *(line for line in lines if line))
+    return (*read, *(proof("guest", _summary(got)) if got else ()))
+
+
 def root_unmentioned(case: Case) -> Proof:
-    """Nothing in the log tells of a handover, and the consumer runs on."""
-    if case.log.line("root", "found") or not case.alive:
+    """Nothing in the consumer tells of a handover, and it runs on."""
+    if not case.alive or root_taken(case):
         return ()
     return proof("log", "the consumer's log does not mention a handover")
 
@@ -165,24 +195,21 @@ def test_silent(case: Case) -> Proof:
 def undecoded(case: Case) -> Proof:
     """It is not known what the component's reader should have found."""
     text = "khoci could not decode what was handed over, so nothing was compared"
-    return () if _wanted(case) else proof("decode", text)
+    known = case.handed.luo_number if case.component == "luo" else _release(case)
+    return proof("decode", text) if known is None else ()
 
 
-def _wanted(case: Case) -> str:
-    """What the line that the component was found has to end with, or hold; empty if unknown."""
-    if case.component == "luo":
-        number = case.handed.luo_number
-        return "" if number is None else f"number: {number}"
-    return case.handed.release or ""
+def _release(case: Case) -> str | None:
+    """The release of the kernel that handed over: as it says itself, or else as it wrote it."""
+    return case.facts.producer_release or case.handed.release
 
 
 def other_number(case: Case) -> Proof:
     """LUO read another live update number than was written."""
-    line = case.said("found")
-    wanted = _wanted(case)
-    if line is None or line.endswith(wanted):
+    match, wrote = case.log.find(case.component, "found"), case.handed.luo_number
+    if match is None or wrote is None or int(match["number"]) == wrote:
         return ()
-    return (*proof("log", line), *proof("decode", f"the producer wrote {wanted}"))
+    return (*proof("log", match.string), *proof("decode", f"the producer wrote number {wrote}"))
 
 
 def other_release(case: Case) -> Proof:
@@ -190,11 +217,19 @@ def other_release(case: Case) -> Proof:
     match = case.log.find(case.component, "found")
     if match is None:
         return ()
-    release, count = _wanted(case), case.handed.kexecs
+    release, count = _release(case), case.handed.kexecs
     if match["release"] == release and count in (None, int(match["count"])):
         return ()
-    wrote = f"the producer is {release}, and wrote count {count}"
+    wrote = f"the producer is {release}, and wrote {case.handed.release} and count {count}"
     return (*proof("log", match.string), *proof("decode", wrote))
+
+
+def producer_named(case: Case) -> Proof:
+    """Some line about the handover has the producer's release in it."""
+    release = case.facts.producer_release
+    named = re.compile(rf"(?i)(kho|kexec).*(?<![\w.-]){re.escape(release)}(?![\w.-])")
+    line = find(named, case.facts.consumer_log) if release else None
+    return proof("log", line) if line else ()
 
 
 def miscounted(number: str) -> Condition:
@@ -213,20 +248,42 @@ def miscounted(number: str) -> Condition:
     return when
 
 
+def in_place(case: Case) -> Proof:
+    """The consumer has the region of this name where it was; no line need say so.
+
+    Where a handover is taken no chance puts it there: preserved memory is given to nobody else.
+    """
+    found = _has(case, case.name)
+    if found is None or found != _span(case, case.name):
+        return ()
+    return proof("guest", f"the consumer has '{case.name}' at {_areas((found,))}, where it was")
+
+
 def elsewhere(case: Case) -> Proof:
     """The consumer has a region of this name in another place, or none."""
     has = case.facts.consumer.revived if case.facts.consumer else None
-    if has is None or not case.own:
-        return ()
-    start = min(region.start for region in case.own)
-    end = max(region.start + region.size for region in case.own)
-    wanted, found = (start, end - start), has.get(case.name)
-    if found == wanted:
+    wanted, found = _span(case, case.name), _has(case, case.name)
+    if has is None or wanted is None or found == wanted:
         return ()
     text = f"'{case.name}' was handed over at {_areas((wanted,))}, the consumer has "
     where = _areas((found,)) if found else "no such region"
     data = {"handed": list(wanted), "found": list(found or ())}
     return proof("guest", text + where, data=data)
+
+
+def _has(case: Case, name: str) -> tuple[int, int] | None:
+    """Start and size of the consumer's region of this name, None if it has none."""
+    consumer = case.facts.consumer
+    return (consumer.revived or {}).get(name) if consumer else None
+
+
+def _span(case: Case, name: str) -> tuple[int, int] | None:
+    """Start and size of a region as it was handed over, None if it was not."""
+    own = [item for item in case.memory.regions if item.owner == f"reserve_mem {name}"]
+    if not own:
+        return None
+    start = min(region.start for region in own)
+    return start, max(region.start + region.size for region in own) - start
 
 
 def no_sessions(case: Case) -> Proof:
@@ -239,7 +296,7 @@ def no_sessions(case: Case) -> Proof:
 
 def luo_unread(case: Case) -> Proof:
     """Nothing in the consumer reads what LUO handed over."""
-    if case.log.line("luo", "found"):
+    if reads_luo(case.facts, case.log):
         return ()
     return proof("log", "the consumer does not mention live update data")
 

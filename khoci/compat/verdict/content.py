@@ -8,7 +8,9 @@ from dataclasses import asdict
 from khoci.compat.facts import RegionFact
 from khoci.compat.memory import KHO_TEST, TEST_BLOB, Fate
 from khoci.compat.verdict.case import Case, Condition, Proof, proof
+from khoci.format.ownership import ORPHAN, ROOT
 from khoci.results import Evidence
+from khoci.scenario.base import Outcome
 
 _SHOWN = 4
 
@@ -16,8 +18,8 @@ Regions = Callable[[Case], list[RegionFact]]
 
 
 def own(case: Case) -> list[RegionFact]:
-    """The component's own."""
-    return [region for region in case.own if region.owner not in case.memory.given_back]
+    """The component's own, but for what was given back, or only seems to be its own."""
+    return [region for region in case.own if _counts(case, region)]
 
 
 def preserved(case: Case) -> list[RegionFact]:
@@ -26,13 +28,36 @@ def preserved(case: Case) -> list[RegionFact]:
     Of ``kho_test`` that is all only where nobody reads it: its reader frees what it restores, also
     when it then finds that it is wrong and keeps silent (6.17).
     """
-    gone = case.memory.given_back
     read = KHO_TEST not in case.memory.for_good
     return [
         region
         for region in case.memory.regions
-        if region.owner not in gone and not (read and region.owner == KHO_TEST)
+        if _counts(case, region) and not (read and region.owner == KHO_TEST)
     ]
+
+
+def _counts(case: Case, region: RegionFact) -> bool:
+    misnamed = not region.mapped and region.component in _misnaming(case)
+    return not misnamed and not case.memory.was_given_back(region)
+
+
+def _misnaming(case: Case) -> list[str]:
+    """Components that name memory which is not theirs.
+
+    The memory map is sound, as it lists the root, and the consumer gave nothing of the component
+    to user space; at least as much as the component names in vain is preserved and nobody's.
+    """
+    regions, consumer = case.memory.regions, case.facts.consumer
+    if consumer is None or not all(item.mapped for item in regions if item.owner == ROOT):
+        return []
+    orphans = sum(region.size for region in regions if region.owner == ORPHAN)
+    found = []
+    for component in {item.component for item in consumer.checked}:
+        outcomes = {item.outcome for item in consumer.checked if item.component == component}
+        vain = sum(item.size for item in regions if item.component == component and not item.mapped)
+        if outcomes <= {Outcome.REFUSED, Outcome.MISSING} and 0 < vain <= orphans:
+            found.append(component)
+    return found
 
 
 def test_blob(case: Case) -> list[RegionFact]:
@@ -113,8 +138,12 @@ def changed(regions: Regions) -> Condition:
 
 
 def untouched(case: Case) -> Proof:
-    """All folios of the test are as nobody's: whoever restores one gives it back."""
+    """All folios of the test are as nobody's: whoever restores one gives it back.
+
+    In a test that khoci cannot decode they are the blocks without an owner.
+    """
     folios = [region for region in case.own if region.owner == KHO_TEST]
+    folios = folios or [region for region in case.memory.regions if region.owner == ORPHAN]
     size = sum(region.size for region in folios)
     if not size or sum(case.memory.fate(region).leaked for region in folios) != size:
         return ()

@@ -76,21 +76,27 @@ def _names(handed: Handed, components: Collection[str] | None) -> list[str]:
     """The components to judge, in the order of the report; parts of others where asked for."""
     if components is None:
         return [name for name in handed.components if name not in PARTS]
-    common = [name for name in handed.components if name in COMMON]
+    common = [name for name in handed.components if name in COMMON or name not in RULES]
     return [*dict.fromkeys((*common, *components))]
 
 
 def _judged(facts: Facts, component: str, patterns: Patterns) -> Judgement:
     handed, consumer = facts.handed, facts.consumer
     asked = any(item.component == component for item in (consumer.checked if consumer else ()))
-    if handed and handed.version != _UNDECODED and not asked and not _handed(handed, component):
+    if handed and not asked and not _handed(handed, component):
         return _absent("the producer handed over nothing of this")
     return judge_one(facts, component, patterns)
 
 
 def _handed(handed: Handed, component: str) -> bool:
-    """Whether it was handed over, or what it travels in: in a broken one khoci may not find it."""
-    return any(name in handed.components for name in (component, *THROUGH.get(component, ())))
+    """Whether it was handed over, or may have been where khoci cannot find it.
+
+    That is in what it travels in, and in what nobody knows.
+    """
+    known = (component, *THROUGH.get(component, ()))
+    return handed.version == _UNDECODED or any(
+        name in known or name not in RULES for name in handed.components
+    )
 
 
 def _by(rules: Iterable[Rule], case: Case) -> Judgement:

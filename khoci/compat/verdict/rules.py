@@ -17,8 +17,10 @@ from khoci.compat.verdict.conditions import (
     checked,
     complaint,
     died,
+    either,
     elsewhere,
     found_and_died,
+    in_place,
     luo_unread,
     miscounted,
     misread,
@@ -27,7 +29,9 @@ from khoci.compat.verdict.conditions import (
     other_number,
     other_release,
     other_scratch,
+    producer_named,
     root_refused,
+    root_taken,
     root_unmentioned,
     same_scratch,
     says,
@@ -66,9 +70,9 @@ _ROOT: Rules = (
     Rule(Verdict.ACCEPTED, found_and_died),
     *_DIES,
     Rule(Verdict.DROPPED, root_unmentioned),
-    Rule(Verdict.CORRUPT, both(says("found"), damaged(own))),
-    Rule(Verdict.RESTORED, both(says("found"), intact(own, "root FDT"))),
-    Rule(Verdict.ACCEPTED, both(says("found"), unchecked("root FDT"))),
+    Rule(Verdict.CORRUPT, both(root_taken, damaged(own))),
+    Rule(Verdict.RESTORED, both(root_taken, intact(own, "root FDT"))),
+    Rule(Verdict.ACCEPTED, both(root_taken, unchecked("root FDT"))),
 )
 
 _MEMORY_MAP: Rules = (
@@ -91,21 +95,24 @@ _SCRATCH: Rules = (
     Rule(Verdict.RESTORED, same_scratch),
 )
 
+_REVIVED = either(says("found"), in_place)
+
 _RESERVE_MEM: Rules = (  # of each region
     *_DIES,
     *_NOT_TAKEN,
     Rule(Verdict.REFUSED, says("refused")),
-    Rule(Verdict.DROPPED, silent("found", "no line says that '{}' was revived")),
     Rule(Verdict.CORRUPT, both(says("found"), elsewhere)),
-    Rule(Verdict.CORRUPT, both(says("found"), damaged(own))),
-    Rule(Verdict.RESTORED, both(says("found"), intact(own, "reserve_mem {}"))),
-    Rule(Verdict.ACCEPTED, both(says("found"), unchecked("reserve_mem {}"))),
+    Rule(Verdict.CORRUPT, both(_REVIVED, damaged(own))),
+    Rule(Verdict.RESTORED, both(_REVIVED, intact(own, "reserve_mem {}"))),
+    Rule(Verdict.ACCEPTED, both(_REVIVED, unchecked("reserve_mem {}"))),
+    Rule(Verdict.DROPPED, silent("found", "no line says that '{}' was revived")),
 )
 
 RESERVE_MEM_UNDECODED: Rules = (
     *_DIES,
     *_NOT_TAKEN,
     Rule(Verdict.REFUSED, says("refused")),
+    Rule(Verdict.DROPPED, silent("found", "no line says that a region was revived")),
     Rule(Verdict.ACCEPTED, always("decode", "khoci could not decode which regions there are")),
 )
 
@@ -138,6 +145,8 @@ _LUO: Rules = (
     Rule(Verdict.CORRUPT, other_number),
     Rule(Verdict.CORRUPT, both(says("found"), miscounted("luo_number"))),
     Rule(Verdict.RESTORED, says("found")),
+    Rule(Verdict.CORRUPT, damaged(own)),
+    Rule(Verdict.ACCEPTED, always("log", "no line tells which live update number was read")),
 )
 
 _INSIDE_LUO: Rules = (
@@ -165,7 +174,8 @@ _METADATA: Rules = (
     Rule(Verdict.CORRUPT, both(says("found"), damaged(own))),
     Rule(Verdict.RESTORED, says("found")),
     *_DIES,
-    Rule(Verdict.DROPPED, silent("found", "no 'exec from' line")),
+    Rule(Verdict.ACCEPTED, producer_named),
+    Rule(Verdict.DROPPED, always("log", "no 'exec from' line")),
 )
 
 UNKNOWN: Rules = (
