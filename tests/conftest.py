@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import signal
+
 from hypothesis import settings
 
 settings.register_profile("khoci", deadline=None)
 settings.load_profile("khoci")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""What a shell runs in the background ignores SIGINT, and so would all that is started here."""
