@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 import click
 
-from khoci.errors import EXIT_HARNESS, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, KhociError
+from khoci.errors import (
+    EXIT_CLOSED,
+    EXIT_HARNESS,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+    KhociError,
+)
 
 
 def main() -> None:
@@ -19,7 +28,12 @@ def main() -> None:
 
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Treat the signal as ^C: asyncio, where it runs, then ends its task and not any callback."""
+    """Treat the signal as ^C: asyncio, where it runs, then ends its task and not any callback.
+
+    What a shell runs in the background ignores ^C, but has to end all the same.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.raise_signal(signal.SIGINT)
 
 
@@ -28,15 +42,16 @@ def _exit_code() -> int:
         from khoci.cli import cli  # noqa: PLC0415  (so that ^C while importing is handled too)
 
         status = cli.main(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return EXIT_USAGE
-    except click.ClickException as error:
-        click.echo(f"khoci: {error.format_message()}", err=True)
-        return EXIT_USAGE
+        sys.stdout.flush()
+    except (SystemExit, BrokenPipeError) as error:
+        return _closed(error)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("khoci: interrupted", err=True)
+        _say("khoci: interrupted")
         return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        help_is_meant = isinstance(error, click.exceptions.NoArgsIsHelpError)
+        _say(error.format_message() if help_is_meant else f"khoci: {error.format_message()}")
+        return EXIT_USAGE
     except Exception as error:
         if os.environ.get("KHOCI_DEBUG"):
             raise
@@ -44,18 +59,32 @@ def _exit_code() -> int:
     return status if isinstance(status, int) else EXIT_OK
 
 
+def _closed(error: BaseException) -> int:
+    """The exit code when nobody reads what is printed; click then ends by itself, with 1."""
+    if isinstance(error, SystemExit):
+        return EXIT_CLOSED if error.code == 1 else EXIT_OK
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
+    return EXIT_CLOSED
+
+
 def _failed(error: Exception) -> int:
     """Say what failed in one line; return the exit code."""
     if isinstance(error, KhociError):
-        click.echo(error.report, err=True)
+        _say(error.report)
         return error.exit_code
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"khoci: {where}{error.strerror or error}", err=True)
+        _say(f"khoci: {where}{error.strerror or error}")
     else:
         what = f"{type(error).__name__}: {error}"
-        click.echo(f"khoci: internal error, KHOCI_DEBUG=1 shows more: {what}", err=True)
+        _say(f"khoci: internal error, KHOCI_DEBUG=1 shows more: {what}")
     return EXIT_HARNESS
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # the exit code is left to tell
+        click.echo(text, err=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ EXIT_DISAGREE = 1
 EXIT_USAGE = 2
 EXIT_HARNESS = 3
 EXIT_INTERRUPTED = 130
+EXIT_CLOSED = 141
+"""Nobody reads the output any more; as of a program that SIGPIPE ends."""
 
 
 class KhociError(Exception):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from khoci.errors import HarnessError
+from khoci.errors import HarnessError, UsageError
 
 
 @contextmanager
@@ -41,6 +41,25 @@ def _beside(target: Path) -> Path:
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     os.close(handle)
     return Path(name)
+
+
+def write_output(target: Path, content: str) -> None:
+    """Write what a user wants in ``target``: a file by atomic rename, to all else directly.
+
+    A symbolic link stays one; what it points to is written.
+
+    Raises:
+        UsageError: there is no such folder, or it cannot be written.
+    """
+    try:
+        if target.exists() and not target.is_file():
+            target.write_text(content, encoding="utf-8")
+        elif target.resolve().parent.is_dir():
+            write_atomic(target.resolve(), content)
+        else:
+            raise UsageError(f"{target}: there is no folder {target.resolve().parent}")
+    except OSError as error:
+        raise UsageError(f"{target}: cannot be written: {error.strerror}") from None
 
 
 def write_atomic(target: Path, content: bytes | str) -> None:

@@ -108,8 +108,13 @@ def _cell(result: CellResult) -> tuple[str, str, str, str]:
 
 def _position(change: Change, order: Sequence[str]) -> tuple[int, str, int, int, str]:
     cell, kinds = change.cell, list(Kind)
-    pair = (order.index(cell.producer), order.index(cell.consumer))
+    pair = (_age(cell.producer, order), _age(cell.consumer, order))
     return (kinds.index(change.kind), cell.scenario, *pair, cell.fault)
+
+
+def _age(kernel: str, order: Sequence[str]) -> int:
+    """The place in ``order``; that of an unknown one is the last."""
+    return order.index(kernel) if kernel in order else len(order)
 
 
 def _kind(before: CellResult | None, after: CellResult | None) -> Kind | None:

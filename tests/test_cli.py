@@ -158,6 +158,13 @@ def test_wrong_use_of_the_real_command(
             "has no parameter 'x'",
         ),
         (("matrix", "run", "nine"), "no matrix file 'nine'"),
+        (("matrix", "run", "elsewhere/default"), "no matrix file 'elsewhere/default'"),
+        (("matrix", "plan", "mine", "--kernels", ""), "--kernels"),
+        (("matrix", "plan", "mine", "--scenarios", ","), "--scenarios"),
+        (("cell", "run", "v1.0", "v1.0", "kho-test", "--keep", "matrix/v1.0"), "is no folder"),
+        (("cell", "run", "1.0", "1.0", "kho-test", "--keep", "a", "--print-qemu"), "--keep goes"),
+        (("fault", "run", "map-cycl"), "(did you mean 'map-cycle'?)"),
+        (("selftest", "liar-tset"), "(did you mean 'liar-test'?)"),
         (("matrix", "run", "broken"), "broken.toml: is not valid TOML"),
         (("matrix", "run", "--resume"), "there is no run in runs/ to resume"),
         (("matrix", "run", "mine", "--pairs", "sideways"), "'sideways' is not one of"),
@@ -231,11 +238,21 @@ def test_an_unwritable_folder_is_one_line(inside: Khoci, home: Path) -> None:
     assert line.startswith("khoci: runs")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_run_that_is_stopped_in_the_middle_of_a_cell(home: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "shell"),
+    [
+        (signal.SIGINT, ()),
+        (signal.SIGTERM, ()),
+        (signal.SIGTERM, ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")),
+        (signal.SIGKILL, ()),
+    ],
+)
+def test_a_run_that_is_stopped_in_the_middle_of_a_cell(
+    home: Path, number: signal.Signals, shell: tuple[str, ...]
+) -> None:
     (home / "matrix" / "v1.0").write_bytes(tiny.image(tiny.SPIN))
     with subprocess.Popen(
-        [sys.executable, "-m", "khoci", "matrix", "run", "mine"],
+        [*shell, sys.executable, "-m", "khoci", "matrix", "run", "mine"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -276,9 +293,25 @@ def is_gone(process: Path) -> bool:
 
 
 def test_a_reader_that_leaves_early_is_no_traceback(home: Path) -> None:
-    command = f"{sys.executable} -m khoci matrix plan mine | true"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
-    assert "Traceback" not in done.stderr
+    with subprocess.Popen(
+        [sys.executable, "-m", "khoci", "matrix", "plan", "mine"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
+def test_an_error_that_cannot_be_told_keeps_its_exit_code(home: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "khoci", "matrix", "plan", "nine"], stderr=full, check=False
+        )
+    assert done.returncode == 2
 
 
 # plan, runs, policy

@@ -14,6 +14,7 @@ from khoci.compat.cell import run_cell
 from khoci.compat.plan import Cell
 from khoci.compat.policy import reasons
 from khoci.config.matrix import DEFAULT_MATRIX
+from khoci.errors import UsageError
 from khoci.paths import cache_dir
 from khoci.progress import NoProgress, progress_for
 from khoci.report.cell import describe
@@ -58,6 +59,10 @@ def cell_command(
     SCENARIO is a name of `khoci scenario list`, maybe with parameters: memfd:size=64M:holes=3.
     """
     config, known, policy = load(matrix)
+    if keep is not None and (print_qemu or interactive):
+        raise UsageError("--keep goes with a cell that is run, not shown")
+    if keep is not None and keep.exists() and not keep.is_dir():
+        raise UsageError(f"{keep}: is no folder to keep evidence in")
     names = [producer, consumer]
     plan = make_plan(config, known, names=names, scenarios=[scenario], accelerator=accel)
     cell = Cell(known.select(producer).name, known.select(consumer).name, plan.scenarios[0])

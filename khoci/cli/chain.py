@@ -22,6 +22,11 @@ from khoci.results import ChainResult
 from khoci.run.folder import RUNS, RunFolder, new_run
 from khoci.run.matrix import make_plan, prepare
 
+_EXAMPLES = """\b
+Examples:
+  khoci chain run 6.18 6.19 7.0 6.19
+  khoci chain run 7.3 --hops 10 --scenarios memfd
+"""
 _SCENARIOS = "kho-test,reserve-mem,memfd"
 
 
@@ -30,7 +35,7 @@ def chain_group() -> None:
     """Hand over through more than two kernels, in one boot."""
 
 
-@chain_group.command(name="run")
+@chain_group.command(name="run", epilog=_EXAMPLES)
 @click.argument("kernels", nargs=-1, required=True)
 @click.option("--hops", type=click.IntRange(1), help="repeat KERNELS until there are so many")
 @click.option("--scenarios", callback=words, default=_SCENARIOS, show_default=True)
@@ -45,14 +50,13 @@ def run_command(
     matrix: str,
     accel: str | None,
 ) -> None:
-    r"""Hand over from the first of KERNELS to the next, and so on to the last.
+    """Hand over from the first of KERNELS to the next, and so on to the last.
 
     Each scenario travels in a boot of its own. The table says what became of each component at
     each hop: one that a kernel does not hand over again is absent from then on.
 
-    \b
-    khoci chain run 6.18 6.19 7.0 6.19
-    khoci chain run 7.3 --hops 10 --scenarios memfd
+    Exit codes: 0 as expected, 1 the kernels disagree with the policy, 2 wrong use, 3 the harness or
+    the host failed.
     """
     config, known, policy = load(matrix)
     names = _route([known.select(name).name for name in kernels], hops)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
+from khoci.cli.where import where_options, write
 from khoci.config.abi import default_folder, load_releases
 from khoci.config.toml import did_you_mean
 from khoci.decode import check, consumer, dot, live, plain, text
 from khoci.decode.found import Found, find
 from khoci.decode.words import printable
 from khoci.errors import EXIT_DISAGREE, EXIT_OK, UsageError
-from khoci.files import write_atomic
 from khoci.source.opener import open_source
-from khoci.source.raw import EXAMPLE
 
 _DECODE_EXAMPLES = """\b
 Examples:
@@ -32,7 +30,6 @@ _DIFF_EXAMPLE = """\b
 Example:
   khoci diff-decode producer.khocap 6.18 6.17
 """
-_Command = TypeVar("_Command", bound=Callable[..., object])
 
 
 @dataclass(frozen=True)
@@ -44,54 +41,6 @@ class _Where:
     ram: str | None
     root: int | None
     scratch: bytes | None
-
-
-def _address(_context: click.Context, _option: click.Parameter, value: str | None) -> int | None:
-    try:
-        return None if value is None else int(value, 0)
-    except ValueError:
-        raise UsageError(f"--root: {value!r} is no address, write it like 0x1f000") from None
-
-
-def _array(_context: click.Context, _option: click.Parameter, value: str | None) -> bytes | None:
-    try:
-        return None if value is None else bytes.fromhex(value)
-    except ValueError:
-        raise UsageError(
-            f"--scratch: {value!r} is not made of hex digits, two a byte, as the array is in memory"
-        ) from None
-
-
-def _where_options(command: _Command) -> _Command:
-    """What says where in a file the handover is, and where the answer goes."""
-    options = (
-        click.option(
-            "--ram",
-            metavar="LAYOUT",
-            help=f"where the bytes of raw RAM belong: {EXAMPLE}; by default from 0 on",
-        ),
-        click.option(
-            "--root",
-            metavar="ADDRESS",
-            callback=_address,
-            help="physical address of the root FDT; by default it is searched",
-        ),
-        click.option(
-            "--scratch",
-            metavar="HEX",
-            callback=_array,
-            help="the bytes of the producer's scratch array, if the file does not have it",
-        ),
-        click.option(
-            "-o",
-            "--output",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="write to this file instead",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @click.command(name="decode", epilog=_DECODE_EXAMPLES)
@@ -116,7 +65,7 @@ def _where_options(command: _Command) -> _Command:
 @click.option("--check", "checked", is_flag=True, help="check the invariants; exit 1 if one fails")
 @click.option("--as", "release", metavar="KERNEL", help="as this release reads it, bug for bug")
 @click.option("--schema", is_flag=True, help="print the JSON schema of all output")
-@_where_options
+@where_options
 @click.pass_context
 def decode_command(
     context: click.Context,
@@ -139,17 +88,17 @@ def decode_command(
     a check failed (with --check); 2 wrong use, or no handover is there.
     """
     if schema:
-        _write(plain.dumps(plain.schema()), output)
+        write(plain.dumps(plain.schema()), output)
         return
     if release and (form == "dot" or only or with_blocks or checked):
         raise UsageError("--as goes with --format text or json only: it shows what is reserved")
     with _found(_Where(file, side, ram, root, scratch)) as found:
         if release:
-            _write(_as(found, release, form), output)
+            write(_as(found, release, form), output, file)
             return
         _known(found, only)
         results = check.checks(found.handover) if checked else ()
-        _write(_shown(found, only, form, results, with_blocks=with_blocks), output)
+        write(_shown(found, only, form, results, with_blocks=with_blocks), output, file)
         context.exit(EXIT_DISAGREE if check.failed(results) else EXIT_OK)
 
 
@@ -160,7 +109,7 @@ def decode_command(
 @click.option(
     "--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True
 )
-@_where_options
+@where_options
 @click.pass_context
 def diff_decode_command(
     context: click.Context,
@@ -185,9 +134,9 @@ def diff_decode_command(
         after = consumer.read(found, releases.select(second))
         change = consumer.change(found, before, after)
         if form == "json":
-            _write(plain.dumps(consumer.plain_change(change)), output)
+            write(plain.dumps(consumer.plain_change(change)), output, file)
         else:
-            _write(_joined(consumer.change_lines(change)), output)
+            write(_joined(consumer.change_lines(change)), output, file)
         context.exit(EXIT_DISAGREE if change.lost or change.gained else EXIT_OK)
 
 
@@ -246,10 +195,3 @@ def _found(where: _Where) -> Iterator[Found]:
     else:
         with live.outgoing(where.root) as found:
             yield found
-
-
-def _write(content: str, output: Path | None) -> None:
-    if output is None:
-        click.echo(content, nl=False)
-    else:
-        write_atomic(output, content)

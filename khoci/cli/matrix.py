@@ -69,8 +69,8 @@ def run_command(
 ) -> None:
     """Run the cells of MATRIX and print the compatibility table.
 
-    MATRIX is a file, or the name of one in matrix/: default, releases. The results go to
-    runs/<id>/, one JSON file a cell.
+    MATRIX is a file, or the name of one in matrix/: default, releases, distributions. The results
+    go to runs/<id>/, one JSON file a cell.
     """
     folder = None
     if resume or run_id:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from khoci.compat.policy import violations
-from khoci.config.kernels import Kernels, load_kernels
+from khoci.config.kernels import Kernels, known_kernels
 from khoci.config.matrix import PAIRS, MatrixConfig, find_matrix_file, load_matrix
 from khoci.config.policy import Policy, load_policy
 from khoci.errors import EXIT_DISAGREE, EXIT_HARNESS, EXIT_OK, KhociError
@@ -22,8 +22,11 @@ _HERE = Path("matrix")
 
 
 def words(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
-    """The words of an option's value, which has commas between them."""
-    return [word.strip() for word in (value or "").split(",") if word.strip()]
+    """The words of an option's value, which has commas between them; none if it is not given."""
+    found = [word.strip() for word in (value or "").split(",") if word.strip()]
+    if value is not None and not found:
+        raise click.BadParameter("it is empty")
+    return list(dict.fromkeys(found))
 
 
 def matrix_options(command: click.decorators.FC) -> click.decorators.FC:
@@ -50,9 +53,9 @@ accelerator_option = click.option(
 
 
 def load(name: str) -> tuple[MatrixConfig, Kernels, Policy]:
-    """The matrix file, and the ``kernels.toml`` and ``policy.toml`` beside it or else shipped."""
+    """The matrix file, with the kernels of all files, and the policy beside it or else shipped."""
     matrix = load_matrix(find_matrix_file(name, (_HERE, data_dir("matrix"))), name)
-    kernels = load_kernels(_beside(matrix.file, "kernels.toml"))
+    kernels = known_kernels(matrix.file.parent / "kernels.toml")
     return matrix, kernels, load_policy(_beside(matrix.file, "policy.toml"), definitions())
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from khoci.cli.where import where_options, write
 from khoci.compat.predict import Prediction, cell_verdict, predict
 from khoci.config.abi import Abi, default_folder, load_releases
 from khoci.decode.found import find
@@ -18,26 +19,38 @@ from khoci.source.opener import open_source
 
 
 @click.command(name="predict")
-@click.argument("capture", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.argument("kernels", metavar="KERNEL...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="all releases of matrix/abi")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-def predict_command(capture: Path, kernels: tuple[str, ...], every: bool, as_json: bool) -> None:
-    """Say what each KERNEL will make of the handover in CAPTURE, and why.
+@where_options
+def predict_command(
+    file: Path,
+    kernels: tuple[str, ...],
+    every: bool,
+    as_json: bool,
+    ram: str | None,
+    root: int | None,
+    scratch: bytes | None,
+    output: Path | None,
+) -> None:
+    """Say what each KERNEL will make of the handover in FILE, and why.
+
+    FILE is what `khoci decode` takes: a capture, an ELF dump, or raw RAM.
 
     KERNEL is a release of matrix/abi, such as 6.17; it is taken to be built with all of KHO and
     LUO, and booted with kho=on and the producer's reserve_mem=.
     """
     chosen = _chosen(kernels, every)
-    with open_source(capture) as source:
-        handover = find(source).handover
+    with open_source(file, layout=ram) as source:
+        handover = find(source, root, scratch).handover
         found = {abi.name: predict(source.memory, handover, abi) for abi in chosen}
     if as_json:
-        click.echo(json.dumps(_plain(found), indent=2))
+        write(json.dumps(_plain(found), indent=2) + "\n", output, file)
         return
     width = shutil.get_terminal_size().columns
-    for name, prediction in found.items():
-        click.echo(describe(name, cell_verdict(prediction), prediction, width))
+    texts = (describe(name, cell_verdict(each), each, width) for name, each in found.items())
+    write("".join(f"{text}\n" for text in texts), output, file)
 
 
 def _chosen(names: tuple[str, ...], every: bool) -> list[Abi]:

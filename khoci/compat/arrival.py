@@ -11,7 +11,7 @@ from khoci.compat.atjump import AtJump
 from khoci.compat.facts import ConsumerFacts, Facts, RegionFact
 from khoci.compat.memory import READ_AT_BOOT, READ_LATER
 from khoci.compat.revived import revived
-from khoci.compat.scratch import Areas, read_scratch
+from khoci.compat.scratch import Areas, read_scratch, was_given
 from khoci.compat.side import Side, log_completed
 from khoci.errors import HarnessError
 from khoci.guest.session import Agent, AgentError
@@ -55,6 +55,7 @@ class Arrival:
         self._side = side
         self._scenarios = scenarios
         self._misread = at_jump.misread
+        self._contents = at_jump.contents
         self._last = last
         self._held: dict[str, State] = {}
         self._scratch: Areas | None = None
@@ -105,11 +106,12 @@ class Arrival:
         if self._side.release and hello.release != self._side.release:
             raise HarnessError(f"{self._side.name}: the kernel that came up is {hello.release}")
         self._scratch = await read_scratch(self._agent)
-        self._set_consumer(ConsumerFacts(hello.release, hello.kho, self._scratch))
+        given = await was_given(self._agent)
+        self._set_consumer(ConsumerFacts(hello.release, hello.kho, self._scratch, given=given))
 
     async def _see_arrived(self) -> None:
         ram = self._guest.ram
-        regions = await look.on_arrival(ram, self._agent, self._facts.regions)
+        regions = await look.on_arrival(ram, self._agent, self._facts.regions, self._contents)
         counts = await look.page_counts(self._agent, self._misread)
         misread = tuple(
             RegionFact("misread", item.start, item.size, "", pages=count)
@@ -131,7 +133,8 @@ class Arrival:
             return
         with suppress(AgentError):
             await self._agent.command("pressure", percent=ALMOST_ALL, max=self._guest.ram.size)
-        now = await look.on_arrival(self._guest.ram, self._agent, self._facts.regions)
+        ram, contents = self._guest.ram, self._contents
+        now = await look.on_arrival(ram, self._agent, self._facts.regions, contents)
         regions = tuple(
             new if old.owner in READ_LATER else old
             for old, new in zip(self._facts.regions, now, strict=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,11 +48,13 @@ class AtJump:
         handed: None if nothing is handed over.
         regions: all that is preserved, as it is at the jump.
         misread: memory that only the other layout of the map names.
+        contents: what `look.contents` finds.
     """
 
     handed: Handed | None = None
     regions: tuple[RegionFact, ...] = ()
     misread: tuple[Range, ...] = ()
+    contents: Mapping[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,15 +102,16 @@ class Standing:
         for scenario in self.scenarios:
             scenario.fill(self.ram, handover)
         gained = handed.misread(recorder, handover)
-        contents, overlap = self._digests(handover)
-        self._keep(Capture(recorder.recorded(), found.fdt_addr, self.scratch, digests=contents))
+        kept, overlap = self._digests(handover)
+        self._keep(Capture(recorder.recorded(), found.fdt_addr, self.scratch, digests=kept))
         self._tamper(handover, secret=False)
         regions = look.before(self.ram, handed.regions_in(handover, self.ram.ram))
+        contents = look.contents(self.ram, regions)
         self._tamper(handover, secret=True)
         whole = handed.summary(handover)
         strange = (*overlap, *handed.outside(handover, self.ram.ram))
         whole = replace(whole, problems=(*whole.problems, *strange))
-        return AtJump(whole, regions, tuple(gained))
+        return AtJump(whole, regions, tuple(gained), contents)
 
     def _digests(self, handover: Handover) -> tuple[Digests, tuple[str, ...]]:
         """The digests of all blocks; without them, why there are none."""

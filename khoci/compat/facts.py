@@ -48,6 +48,8 @@ class RegionFact:
             allocated and written; None if the consumer did not get there.
         left: how it used the pages then.
         mapped: whether the producer's memory map lists it, so that it is preserved.
+        erased: whether hardly a byte of its content was left when the consumer was up: somebody
+            else uses it. Of what readers of released kernels keep, this is not looked at.
     """
 
     owner: str
@@ -59,6 +61,7 @@ class RegionFact:
     after: str | None = None
     left: PageCounts | None = None
     mapped: bool = True
+    erased: bool = False
 
     @property
     def component(self) -> str:
@@ -113,6 +116,7 @@ class ConsumerFacts:
         checked: what its user space found, held against what the producer made.
         revived: start and size of each ``reserve_mem`` region that it has, by name; None if
             nobody could see.
+        given: whether its debugfs shows a handover that it was given.
     """
 
     release: str
@@ -121,6 +125,7 @@ class ConsumerFacts:
     complaint: str = ""
     checked: tuple[Checked, ...] = ()
     revived: Mapping[str, tuple[int, int]] | None = None
+    given: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from khoci.compat.facts import PageCounts, RegionFact
 from khoci.compat.handed import Region
+from khoci.compat.memory import READ_ONCE
 from khoci.format.memory import Memory
 from khoci.format.ranges import Range
 from khoci.guest.session import Agent
 
 _CHUNK = 1 << 20
+_HARDLY = 4
+"""One of so many."""
 _RANGES_AT_ONCE = 512
 
 
@@ -30,15 +35,50 @@ def before(memory: Memory, regions: Iterable[Region]) -> tuple[RegionFact, ...]:
     )
 
 
+def contents(memory: Memory, regions: Iterable[RegionFact]) -> dict[int, bytes]:
+    """By start, the content of what a reader may rightly have given back when it is seen again."""
+    small = (item for item in regions if item.owner in READ_ONCE and item.size <= _CHUNK)
+    return {item.start: memory.read(item.start, item.size) for item in small}
+
+
 async def on_arrival(
-    memory: Memory, agent: Agent, regions: Sequence[RegionFact]
+    memory: Memory,
+    agent: Agent,
+    regions: Sequence[RegionFact],
+    before: Mapping[int, bytes] | None = None,
 ) -> tuple[RegionFact, ...]:
-    """The regions when the consumer is up and has been asked for nothing."""
+    """The regions when the consumer is up and has been asked for nothing.
+
+    Args:
+        memory: the guest's.
+        agent: the consumer's.
+        regions: as they were at the jump.
+        before: what `contents` found then.
+    """
     pages = await page_counts(agent, [_range(region) for region in regions])
+    erased = {
+        start
+        for start, old in (before or {}).items()
+        if is_erased(old, memory.read(start, len(old)))
+    }
     return tuple(
-        replace(region, arrived=digest(memory, _range(region)), pages=count)
+        replace(
+            region,
+            arrived=digest(memory, _range(region)),
+            pages=count,
+            erased=region.start in erased,
+        )
         for region, count in zip(regions, pages, strict=True)
     )
+
+
+def is_erased(before: bytes, now: bytes) -> bool:
+    """Whether hardly one of the bytes that were not zero is still the same."""
+    old, new = (np.frombuffer(content, dtype=np.uint8) for content in (before, now))
+    told = old != 0
+    count = int(np.count_nonzero(told))
+    same = int(np.count_nonzero(old[told] == new[told]))
+    return same * _HARDLY < count
 
 
 async def at_the_end(

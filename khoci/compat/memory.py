@@ -13,11 +13,12 @@ A region that is free in part is counted by its pages; if its content changed to
 to the free ones. What the consumer's own reader takes and frees while it boots is *given back* as
 soon as it is free or changed, which then proves nothing: the folios of ``kho_test`` once
 lib/test_kho.c has spoken (``kho_test_restore_data`` puts each), and the head of LUO from ``luo-v5``
-on (``luo_early_startup`` frees it; before, ``luo_global.fdt_in`` points to it for good). Of what
-no released kernel frees that early, but another may, only what is in use by others or free was
-given back, and only once its reader is proven to have read it: ``kexec-metadata`` and the FDT of
-``kho_test`` by their lines in the log; sessions if user space gets all of them as it was after
-their free memory was written over.
+on (``luo_early_startup`` frees it; before, ``luo_global.fdt_in`` points to it for good).
+
+What no released kernel frees that early another one may. It was given back if it is free, in use by
+others, or erased, *and* its reader is proven to have read it: ``kexec-metadata`` and the FDT of
+``kho_test`` by their lines in the log; sessions if user space gets all as it was, though what was
+free of them was written over before.
 
 *Leaked* is what at the very end is neither free nor used by anybody, and was not touched since the
 jump: memory that was freed and taken by the kernel for itself looks like that too, but changes.
@@ -47,6 +48,8 @@ READ_LATER = ("luo", "session")
 """Owners of what released kernels read when user space first asks for it."""
 READ_AT_BOOT = ("kexec-metadata", KHO_TEST, TEST_BLOB, LUO_BLOB)
 """Owners of what they read as they boot."""
+READ_ONCE = ("kexec-metadata", TEST_BLOB, *READ_LATER)
+"""Owners of what a kernel may give back once it has read it, and released ones keep."""
 _KEPT_ON_PURPOSE = ("root", "reserve_mem", "flb", LUO_BLOB)
 _LUO_HEAD_STAYS = "luo-v1"
 _IN_LUO = ("session", "memfd", "flb")
@@ -109,8 +112,10 @@ class Memory:
             return False
         changed = region.arrived != region.before
         if region.owner in READ_LATER:
-            return changed and _is_taken(region.pages)
-        return _is_taken(region.pages) or (not changed and _is_taken(region.left))
+            return changed and (region.erased or _is_taken(region.pages))
+        if region.erased or _is_taken(region.pages):
+            return True
+        return not changed and _is_taken(region.left)
 
     def damage(self, region: RegionFact) -> str | None:
         """What is wrong with a region that has to be as it was, in one sentence, or None."""

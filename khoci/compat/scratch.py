@@ -1,11 +1,14 @@
-"""The scratch areas as a running kernel shows them in debugfs."""
+"""What a running kernel shows in debugfs: its scratch areas, and that it was given a handover."""
 
 from __future__ import annotations
+
+import errno
 
 from khoci.format.scratch import pack
 from khoci.guest.session import Agent, AgentError
 
 _FOLDER = "/sys/kernel/debug/kho/out"
+_GIVEN = "/sys/kernel/debug/kho/in"
 
 Areas = tuple[tuple[int, int], ...]
 
@@ -18,6 +21,15 @@ async def read_scratch(agent: Agent) -> Areas | None:
         return parse_scratch(str(starts["text"]), str(sizes["text"]))
     except (AgentError, ValueError):
         return None
+
+
+async def was_given(agent: Agent) -> bool:
+    """Whether there is a folder for what it was given: that is made only where it was taken."""
+    try:
+        await agent.command("read", path=_GIVEN, max=1)
+    except AgentError as error:
+        return error.errno == errno.EISDIR
+    return False
 
 
 def parse_scratch(starts: str, sizes: str) -> Areas:

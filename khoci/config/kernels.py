@@ -104,7 +104,7 @@ class KernelSpec:
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """All kernels of one matrix file."""
+    """Kernels by name; ``file`` is the one that counts most of those that define them."""
 
     file: Path
     by_name: Mapping[str, KernelSpec]
@@ -128,7 +128,7 @@ class Kernels:
             return max(series, key=lambda spec: spec.version)
         raise UsageError(
             f"unknown kernel '{name}'{did_you_mean(name, self.names)}: "
-            f"{self.file} defines {', '.join(self.names)}"
+            f"there are {', '.join(self.names)} ({self.file})"
         )
 
 
@@ -145,10 +145,20 @@ def release_number(name: str) -> tuple[int, ...]:
     return (*numbers, *[0] * (3 - len(numbers)), candidate)
 
 
-def default_file() -> Path:
-    """The user's ``matrix/kernels.toml`` below the current folder, else the one shipped."""
-    own = Path("matrix/kernels.toml")
-    return own if own.is_file() else data_dir("matrix") / "kernels.toml"
+def known_kernels(*more: Path) -> Kernels:
+    """The kernels that are shipped, on top of them those of ``matrix/kernels.toml`` here.
+
+    Args:
+        more: files whose kernels go before both, if they are there; the last one before all.
+
+    Raises:
+        UsageError: a file, a table or a key is wrong; the message says which.
+    """
+    files = (data_dir("matrix") / "kernels.toml", Path("matrix/kernels.toml"), *more)
+    here = {path.resolve(): path for path in files if path.is_file()}
+    loaded = [load_kernels(path) for path in here.values()]
+    by_name = {name: spec for kernels in loaded for name, spec in kernels.by_name.items()}
+    return Kernels(loaded[-1].file, by_name)
 
 
 def load_kernels(path: Path) -> Kernels:

@@ -124,7 +124,8 @@ def find_matrix_file(name: str, folders: tuple[Path, ...]) -> Path:
         UsageError: there is none.
     """
     path = Path(name)
-    candidates = [path, *(folder / f"{path.stem}.toml" for folder in folders)]
+    named = [folder / f"{path.stem}.toml" for folder in folders]
+    candidates = [path] if path.parent.name else [path, *named]
     for candidate in candidates:
         if candidate.is_file():
             return candidate

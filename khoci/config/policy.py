@@ -14,7 +14,7 @@ consumers = ["6.18"]
 scenarios = ["memfd"]
 verdict = "panic"
 reason = "the bitmaps grew"
-link = "docs/findings.md#the-bitmaps-grew"
+link = "docs/findings.md#kho-v1-names-two-bitmap-layouts"
 """
 
 from __future__ import annotations

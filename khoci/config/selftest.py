@@ -83,7 +83,10 @@ class SelfTest:
         known = {mutant.name: mutant for mutant in self.mutants}
         for name in names:
             if name not in known:
-                raise UsageError(f"there is no mutant '{name}'{did_you_mean(name, known)}")
+                near = did_you_mean(name, known)
+                raise UsageError(
+                    f"unknown mutant '{name}'{near}: khoci selftest --list has them all"
+                )
         return tuple(known[name] for name in names) if names else self.mutants
 
     def kernels(self, known: Kernels, mutants: Sequence[Mutant]) -> Kernels:

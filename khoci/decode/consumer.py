@@ -43,12 +43,16 @@ class AsConsumer:
 
 @dataclass(frozen=True)
 class Change:
-    """What the second of two readings reserves more or less than the first, by owner."""
+    """What the second of two readings reserves more or less than the first, by owner.
+
+    ``refusing`` are the names of those that refuse the handover.
+    """
 
     first: str
     second: str
     lost: Mapping[str, Extents]
     gained: Mapping[str, Extents]
+    refusing: tuple[str, ...] = ()
 
 
 def read(found: Found, abi: Abi) -> AsConsumer:
@@ -71,6 +75,7 @@ def change(found: Found, first: AsConsumer, second: AsConsumer) -> Change:
         second.name,
         lost=_by_owner(found, before - after),
         gained=_by_owner(found, after - before),
+        refusing=tuple(reader.name for reader in (first, second) if reader.reading is None),
     )
 
 
@@ -99,9 +104,11 @@ def lines(found: Found, reader: AsConsumer) -> list[str]:
 
 def change_lines(found: Change) -> list[str]:
     """A change for people, in the manner of a diff's summary."""
+    refusals = [f"{name} refuses the handover, and reserves nothing" for name in found.refusing]
     if not found.lost and not found.gained:
-        return [f"{found.first} and {found.second} reserve the same memory"]
+        return refusals or [f"{found.first} and {found.second} reserve the same memory"]
     return [
+        *refusals,
         f"from {found.first} to {found.second}",
         *_owned_lines("lost", found.lost),
         *_owned_lines("gained", found.gained),

@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterable
 
+from khoci.config.toml import did_you_mean
 from khoci.errors import UsageError
 from khoci.fault.base import Fault
 
@@ -33,5 +34,6 @@ def select(names: Iterable[str]) -> tuple[Fault, ...]:
     wanted = list(names) or list(known)
     unknown = [name for name in wanted if name not in known]
     if unknown:
-        raise UsageError(f"unknown fault '{unknown[0]}': there are {', '.join(known)}")
+        near = did_you_mean(unknown[0], known)
+        raise UsageError(f"unknown fault '{unknown[0]}'{near}: khoci fault run --list has them all")
     return tuple(known[name] for name in wanted)

@@ -134,6 +134,8 @@ def load(source: Path | BinaryIO) -> Capture:
             content = _member(archive, "pages", MAX_PAGES)
             has_digests = "digests" in archive.namelist()
             records = _member(archive, "digests", MAX_DIGESTS) if has_digests else b""
+    except zipfile.BadZipFile:
+        raise _PLACE.error("it is no whole capture: cut off, or changed; copy it again") from None
     except _BROKEN as error:
         raise _PLACE.error(f"cannot be read: {error}") from None
     return _capture(index, content, records)

@@ -13,7 +13,7 @@ import click
 from khoci.config.kernels import (
     DebianImageSource,
     DebianSource,
-    default_file,
+    known_kernels,
     load_kernels,
 )
 from khoci.errors import HarnessError, UsageError
@@ -40,12 +40,12 @@ _DAY_SECONDS = 86400
 @click.option(
     "--file",
     type=click.Path(path_type=Path),
-    help="Definitions of kernels. [default: matrix/kernels.toml, here or as installed]",
+    help="Definitions of kernels. [default: those installed, and matrix/kernels.toml here]",
 )
 @click.pass_context
 def kernel(context: click.Context, file: Path | None) -> None:
     """Get kernels from sources, and look after those that are built."""
-    context.obj = load_kernels(file or default_file())
+    context.obj = load_kernels(file) if file else known_kernels()
 
 
 @kernel.command("list")

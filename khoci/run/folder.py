@@ -63,8 +63,11 @@ class RunFolder:
             UsageError: the folder is not a run.
         """
         try:
-            return dict(json.loads((self.path / "meta" / "run.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            request = json.loads((self.path / "meta" / "run.json").read_text(encoding="utf-8"))
+            if not all(isinstance(name, str) for name in request["kernels"]):
+                raise TypeError
+            return dict(request)
+        except (OSError, ValueError, TypeError, KeyError):
             raise UsageError(f"{self.path}: is not the folder of a run") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,8 @@ from khoci.scenario import reserve_mem
 from khoci.scenario.base import Definition, Parameter, Scenario, Shape
 
 NAME = "memory-shape"
+SCRATCH = re.compile(r"\d+[KMG]?(,\d+[KMG]?){2}|\d{1,9}%", re.ASCII)
+"""What the kernel takes: ``kho_parse_scratch_size`` of kernel/liveupdate/kexec_handover.c."""
 SUMMARY = "a machine of another shape: memory, nodes, scratch areas"
 
 
@@ -19,6 +22,8 @@ def make(values: Mapping[str, Any]) -> Scenario:
         raise ValueError("memory must be whole megabytes, at least 128M")
     if not 1 <= values["nodes"] <= 8:
         raise ValueError("nodes must be 1 to 8")
+    if not SCRATCH.fullmatch(values["scratch"].replace("+", ",")):
+        raise ValueError("scratch must be three sizes, such as 16M+128M+64M, or a percentage")
     shape = Shape(
         memory=values["memory"],
         nodes=values["nodes"],

@@ -22,6 +22,7 @@ NAME = "reserve-mem"
 SUMMARY = "regions by reserve_mem=, content written and verified by khoci"
 _CHUNK = 1 << 20
 _MOST = 8
+_PAGE = 4096
 _SMALL = 64 << 10
 
 
@@ -64,6 +65,10 @@ def make(values: Mapping[str, Any]) -> Scenario:
     regions = values["regions"]
     if not 1 <= regions <= _MOST:
         raise ValueError(f"regions must be 1 to {_MOST}")
+    if not values["size"] or values["size"] % _PAGE:
+        raise ValueError("size must be whole pages of 4K, at least one")
+    if values["align"] < _PAGE or values["align"] & (values["align"] - 1):
+        raise ValueError("align must be a power of 2, at least 4K")
     sizes = dict(list({"khoci-large": values["size"], "khoci-small": _SMALL}.items())[:regions])
     sizes |= {f"khoci-{number}": values["size"] for number in range(3, regions + 1)}
     align = size_text(values["align"])

@@ -47,6 +47,45 @@ def test_json_to_a_file(tmp_path: Path) -> None:
     assert document["components"][0]["facts"]["sessions"] == 67
 
 
+def test_output_goes_where_a_link_points_and_into_a_pipe_as_it_is(tmp_path: Path) -> None:
+    target, link, pipe = tmp_path / "out", tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to(target)
+    assert khoci("decode", NEW, "-o", link).returncode == 0
+    assert link.is_symlink()
+    assert "layout B" in target.read_text()
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert khoci("decode", NEW, "-o", pipe).returncode == 0
+        assert os.read(reader, 1 << 16).decode() == target.read_text()
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert khoci("decode", NEW, "-o", "/dev/stdout").stdout == target.read_text()
+
+
+def test_output_that_cannot_be(tmp_path: Path) -> None:
+    capture = tmp_path / "kept.khocap"
+    capture.write_bytes(NEW.read_bytes())
+    for target, message in (
+        (capture, f"khoci: {capture}: is what was read; name another file\n"),
+        (tmp_path / "no/x", f"khoci: {tmp_path}/no/x: there is no folder {tmp_path}/no\n"),
+        (Path("/dev/full"), "khoci: /dev/full: cannot be written: No space left on device\n"),
+    ):
+        done = khoci("decode", capture, "-o", target)
+        assert (done.returncode, done.stderr) == (2, message)
+    assert capture.read_bytes() == NEW.read_bytes()
+    assert not Path("/dev/full").is_file()
+
+
+def test_a_capture_that_is_cut_off(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.khocap"
+    cut.write_bytes(NEW.read_bytes()[:-100])
+    done = khoci("decode", cut)
+    assert done.returncode == 2
+    assert "cut off, or changed; copy it again" in done.stderr
+
+
 def test_the_schema_is_published() -> None:
     done = khoci("decode", "--schema")
     assert json.loads(done.stdout)["properties"]["schema"] == {"const": SCHEMA}

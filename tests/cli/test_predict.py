@@ -1,18 +1,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from khoci.cli.predict import predict_command
 from khoci.errors import UsageError
+from khoci.format import capture
 from khoci.verdicts import Verdict
 from tests.format.test_real_captures import FOLDER
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CAPTURE = str(FOLDER / "v6.18.15-reserve-mem.khocap")
 LOST = "64 of 64 KiB of reserve_mem khoci-small are free memory"
@@ -43,6 +41,17 @@ def test_json_for_all_releases() -> None:
     ]
     assert found["v6.17.13"]["components"]["memory map"]["verdict"] == Verdict.CORRUPT
     assert LOST in found["v6.17.13"]["components"]["memory map"]["reason"]
+
+
+def test_where_it_is_and_where_the_answer_goes(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    result = khoci_predict(
+        CAPTURE, "6.18", "--root", hex(capture.load(Path(CAPTURE)).fdt_addr), "-o", str(target)
+    )
+    assert result.output == ""
+    assert target.read_text() == khoci_predict(CAPTURE, "6.18").output
+    wrong = khoci_predict(CAPTURE, "6.18", "--root", "0x1000")
+    assert wrong.exception is not None
 
 
 def test_several_kernels_one_below_the_other() -> None:

@@ -69,6 +69,21 @@ def test_for_programs() -> None:
     ]
 
 
+@pytest.mark.parametrize("content", ["{}", "[]", '{"kernels": 5}', '{"kernels": [5]}'])
+def test_a_run_whose_request_is_damaged_is_none(content: str) -> None:
+    first, second = run(Verdict.RESTORED), run(Verdict.RESTORED)
+    (second.path / "meta" / "run.json").write_text(content)
+    with pytest.raises(UsageError, match="is not the folder of a run"):
+        diff(first, second)
+
+
+def test_a_cell_of_a_kernel_that_the_run_does_not_name_comes_last() -> None:
+    first, second = run(Verdict.RESTORED), run(Verdict.PANIC)
+    stranger = Cell("v6.17.13", "mine", "memfd")
+    second.store(stranger.name, CellResult("v6.17.13", "mine", "memfd", Verdict.PANIC, {}))
+    assert "1 regressed, 1 new" in diff(first, second).output
+
+
 def test_results_of_chains_are_no_cells() -> None:
     first, second = run(Verdict.RESTORED), run(Verdict.RESTORED)
     (second.path / "chain..memfd.json").write_text("{}")

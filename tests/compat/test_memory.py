@@ -189,6 +189,13 @@ def test_what_was_given_back_is_not_damaged() -> None:
     assert damage(region("kho_test blob", arrived="bb", pages=NOBODY), READ) is not None
 
 
+def test_an_erased_page_was_given_back_and_a_changed_one_was_not() -> None:
+    blob = region("kho_test blob", arrived="bb", pages=NOBODY)
+    assert damage(replace(blob, erased=True), READ) is None
+    assert damage(blob, READ) is not None
+    assert damage(replace(blob, erased=True)) is not None
+
+
 def test_what_was_never_preserved_is_not_given_back() -> None:
     blob = replace(region("kho_test blob", pages=FREE), mapped=False)
     assert damage(blob, READ) == "4 of 4 pages are free memory: not protected"

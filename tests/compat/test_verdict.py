@@ -515,6 +515,27 @@ def test_root_in_other_words_is_known_by_who_reads_its_parts() -> None:
     assert rule("root", told)[0] is Verdict.RESTORED
 
 
+def test_debugfs_tells_of_a_handover_that_no_line_mentions() -> None:
+    assert FINE.consumer is not None
+    silent = replace(FINE, consumer_log="Linux version 7.3.4")
+    told = replace(silent, consumer=replace(FINE.consumer, given=True))
+    assert rule("root", told)[0] is Verdict.RESTORED
+    assert rule("memory map", told)[0] is Verdict.RESTORED
+    assert rule("memory map", silent)[0] is Verdict.DROPPED
+
+
+def test_a_region_that_its_reader_does_not_want_there_names_memory_of_others() -> None:
+    line = "KHO reserve-mem 'khoci-small' has wrong size (0x3f800000 != 0x10000)"
+    free = PageCounts(2, 2)
+    wrong = with_region("reserve_mem khoci-small", mapped=False, arrived="bb", pages=free)
+    orphan = replace(wrong.regions[0], owner="orphan")
+    wrong = replace(wrong, regions=(*wrong.regions, orphan))
+    assert rule("memory map", wrong)[0] is Verdict.CORRUPT
+    refused = saying(line, facts=without("Revived memory reservation 'khoci-small'", wrong))
+    assert rule("memory map", refused)[0] is Verdict.RESTORED
+    assert rule("reserve_mem", refused)[0] is Verdict.REFUSED
+
+
 def test_a_region_that_is_where_it_was_is_restored_whatever_the_log_says() -> None:
     assert FINE.consumer is not None
     both = {"khoci-large": AT, "khoci-small": AT}

@@ -15,6 +15,7 @@ from khoci.config.kernels import (
     Kernels,
     KernelSpec,
     TarballSource,
+    known_kernels,
     load_kernels,
     release_number,
 )
@@ -100,13 +101,33 @@ def test_selection(asked: str, found: str) -> None:
     assert kernels.select(asked).name == found
 
 
+def test_kernels_of_the_user_stand_on_top_of_those_that_are_shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = known_kernels()
+    assert shipped.names == load_kernels(data_dir("matrix") / "kernels.toml").names
+    here, near = tmp_path / "matrix" / "kernels.toml", tmp_path / "near.toml"
+    here.parent.mkdir()
+    here.write_text('[kernel.mine]\nsources = [{ ref = "a" }]\n')
+    near.write_text(
+        '[kernel.mine]\nsources = [{ ref = "b" }]\n[kernel."v7.3.4"]\nsources = [{ ref = "c" }]\n'
+    )
+    both = known_kernels(near)
+    assert set(both.names) == {*shipped.names, "mine"}
+    assert both.select("mine").sources == (GitSource("b"),)
+    assert both.select("7.3").sources == (GitSource("c"),)
+    assert known_kernels(tmp_path / "nowhere.toml").select("mine").sources == (GitSource("a"),)
+    assert known_kernels().select("7.3") == shipped.select("7.3")
+
+
 def test_an_unknown_kernel_lists_what_exists() -> None:
     kernels = kernels_named("v6.18.15", "v6.9.1")
     with pytest.raises(UsageError) as caught:
         kernels.select("v6.18.16")
     assert str(caught.value) == (
         "unknown kernel 'v6.18.16' (did you mean 'v6.18.15'?): "
-        "kernels.toml defines v6.9.1, v6.18.15"
+        "there are v6.9.1, v6.18.15 (kernels.toml)"
     )
 
 

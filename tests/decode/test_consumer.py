@@ -64,6 +64,19 @@ def test_the_way_there_and_back_is_the_same_memory() -> None:
     assert there.gained == back.lost == {}
 
 
+def test_who_refuses_is_named() -> None:
+    with opened("v7.3.4-luo.khocap") as found:
+        both = consumer.change(found, as_(found, "6.17"), as_(found, "6.18"))
+        one = consumer.change(found, as_(found, "6.17"), as_(found, "7.3"))
+    assert consumer.change_lines(both) == [
+        "v6.17.13 refuses the handover, and reserves nothing",
+        "v6.18.15 refuses the handover, and reserves nothing",
+    ]
+    lines = consumer.change_lines(one)
+    assert lines[0] == "v6.17.13 refuses the handover, and reserves nothing"
+    assert lines[1] == "from v6.17.13 to v7.3.4"
+
+
 def test_equal_readings_are_said_to_be_equal() -> None:
     with opened("v7.3.4-luo.khocap") as found:
         change = consumer.change(found, as_(found, "7.2"), as_(found, "7.3"))

@@ -124,5 +124,5 @@ def test_the_bit_is_that_of_the_block() -> None:
 
 def test_none_is_all_and_a_wrong_name_is_told() -> None:
     assert [fault.name for fault in select([])] == list(faults())
-    with pytest.raises(UsageError, match=r"unknown fault 'x': there are handoff-fdt-outside, "):
+    with pytest.raises(UsageError, match=r"unknown fault 'x': khoci fault run --list"):
         select(["x"])

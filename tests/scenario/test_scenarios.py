@@ -89,13 +89,19 @@ def test_an_unknown_scenario_is_one_line_with_those_that_are_known() -> None:
         ("reserve-mem:regions=9", "regions must be 1 to 8"),
         ("memory-shape:memory=1000", "memory must be whole megabytes, at least 128M"),
         ("memory-shape:nodes=0", "nodes must be 1 to 8"),
+        ("memory-shape:scratch=zz", "scratch must be three sizes"),
+        ("memory-shape:scratch=16M+128M", "scratch must be three sizes"),
+        ("reserve-mem:align=3", "align must be a power of 2, at least 4K"),
+        ("reserve-mem:align=12K", "align must be a power of 2, at least 4K"),
+        ("reserve-mem:size=0", "size must be whole pages of 4K, at least one"),
+        ("reserve-mem:size=5000", "size must be whole pages of 4K, at least one"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         select([text])
     assert str(caught.value).startswith("scenario '")
-    assert str(caught.value).endswith(message)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(("regions", "sizes"), [(1, ["8M"]), (2, ["8M", "64K"]), (4, ["8M"] * 3)])

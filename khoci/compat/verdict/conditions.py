@@ -124,7 +124,8 @@ def root_taken(case: Case) -> Proof:
     checked = consumer.checked if consumer else ()
     got = [item for item in checked if item.outcome is Outcome.SAME]
     read = proof("log", *(line for line in lines if line))
-    return (*read, *(proof("guest", _summary(got)) if got else ()))
+    seen = ["its debugfs shows a handover that it was given"] if consumer and consumer.given else []
+    return (*read, *(proof("guest", _summary(got)) if got else ()), *proof("guest", *seen))
 
 
 def root_unmentioned(case: Case) -> Proof:

@@ -37,21 +37,29 @@ def preserved(case: Case) -> list[RegionFact]:
 
 
 def _counts(case: Case, region: RegionFact) -> bool:
-    misnamed = not region.mapped and region.component in _misnaming(case)
+    names = (region.component, region.owner)
+    misnamed = not region.mapped and any(name in _misnaming(case) for name in names)
     return not misnamed and not case.memory.was_given_back(region)
 
 
 def _misnaming(case: Case) -> list[str]:
-    """Components that name memory which is not theirs.
+    """Components, and owners of a region, that name memory which is not theirs.
 
-    The memory map is sound, as it lists the root, and the consumer gave nothing of the component
-    to user space; at least as much as the component names in vain is preserved and nobody's.
+    The memory map is sound, as it lists the root, and there is memory preserved that nobody names.
+    The consumer gave nothing of a component to user space, and no more is named in vain than that
+    memory has; or it says itself that it wants no region in this place.
     """
     regions, consumer = case.memory.regions, case.facts.consumer
     if consumer is None or not all(item.mapped for item in regions if item.owner == ROOT):
         return []
     orphans = sum(region.size for region in regions if region.owner == ORPHAN)
-    found = []
+    found = [
+        region.owner
+        for region in regions
+        if orphans
+        and region.component == "reserve_mem"
+        and case.log.line("reserve_mem", "refused", region.owner.partition(" ")[2])
+    ]
     for component in {item.component for item in consumer.checked}:
         outcomes = {item.outcome for item in consumer.checked if item.component == component}
         vain = sum(item.size for item in regions if item.component == component and not item.mapped)
