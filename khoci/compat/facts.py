@@ -48,8 +48,8 @@ class RegionFact:
             allocated and written; None if the consumer did not get there.
         left: how it used the pages then.
         mapped: whether the producer's memory map lists it, so that it is preserved.
-        erased: whether hardly a byte of its content was left when the consumer was up: somebody
-            else uses it. Of what readers of released kernels keep, this is not looked at.
+        reused: whether its content was another one when the consumer was up, and not just a few
+            bytes of it. That is looked at only where a reader may have given it back.
     """
 
     owner: str
@@ -61,7 +61,7 @@ class RegionFact:
     after: str | None = None
     left: PageCounts | None = None
     mapped: bool = True
-    erased: bool = False
+    reused: bool = False
 
     @property
     def component(self) -> str:

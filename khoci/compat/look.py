@@ -11,6 +11,8 @@ import numpy as np
 from khoci.compat.facts import PageCounts, RegionFact
 from khoci.compat.handed import Region
 from khoci.compat.memory import READ_ONCE
+from khoci.format import metadata
+from khoci.format.errors import DecodeError, Place
 from khoci.format.memory import Memory
 from khoci.format.ranges import Range
 from khoci.guest.session import Agent
@@ -18,6 +20,7 @@ from khoci.guest.session import Agent
 _CHUNK = 1 << 20
 _HARDLY = 4
 """One of so many."""
+_MANY = 64
 _RANGES_AT_ONCE = 512
 
 
@@ -56,29 +59,34 @@ async def on_arrival(
         before: what `contents` found then.
     """
     pages = await page_counts(agent, [_range(region) for region in regions])
-    erased = {
+    reused = {
         start
         for start, old in (before or {}).items()
-        if is_erased(old, memory.read(start, len(old)))
+        if is_reused(old, memory.read(start, len(old)))
     }
     return tuple(
         replace(
             region,
             arrived=digest(memory, _range(region)),
             pages=count,
-            erased=region.start in erased,
+            reused=region.start in reused,
         )
         for region, count in zip(regions, pages, strict=True)
     )
 
 
-def is_erased(before: bytes, now: bytes) -> bool:
-    """Whether hardly one of the bytes that were not zero is still the same."""
+def is_reused(before: bytes, now: bytes) -> bool:
+    """Whether many bytes are others, or hardly one that was not zero is still the same.
+
+    Or it is the metadata of a kernel, and now that of the one behind it, which found the page free.
+    """
+    if _is_next(before, now):
+        return True
     old, new = (np.frombuffer(content, dtype=np.uint8) for content in (before, now))
     told = old != 0
     count = int(np.count_nonzero(told))
     same = int(np.count_nonzero(old[told] == new[told]))
-    return same * _HARDLY < count
+    return int(np.count_nonzero(old != new)) >= _MANY or same * _HARDLY < count
 
 
 async def at_the_end(
@@ -110,6 +118,14 @@ async def page_counts(agent: Agent, ranges: Sequence[Range]) -> list[PageCounts]
             for item in answer["ranges"]
         ]
     return counts
+
+
+def _is_next(before: bytes, now: bytes) -> bool:
+    try:
+        old, new = (metadata.parse(content, Place("kexec-metadata")) for content in (before, now))
+    except DecodeError:
+        return False
+    return old.kexec_count is not None and new.kexec_count == old.kexec_count + 1
 
 
 def digest(memory: Memory, item: Range) -> str:

@@ -16,7 +16,7 @@ lib/test_kho.c has spoken (``kho_test_restore_data`` puts each), and the head of
 on (``luo_early_startup`` frees it; before, ``luo_global.fdt_in`` points to it for good).
 
 What no released kernel frees that early another one may. It was given back if it is free, in use by
-others, or erased, *and* its reader is proven to have read it: ``kexec-metadata`` and the FDT of
+others, or reused, *and* its reader is proven to have read it: ``kexec-metadata`` and the FDT of
 ``kho_test`` by their lines in the log; sessions if user space gets all as it was, though what was
 free of them was written over before.
 
@@ -112,8 +112,8 @@ class Memory:
             return False
         changed = region.arrived != region.before
         if region.owner in READ_LATER:
-            return changed and (region.erased or _is_taken(region.pages))
-        if region.erased or _is_taken(region.pages):
+            return changed and (region.reused or _is_taken(region.pages))
+        if region.reused or _is_taken(region.pages):
             return True
         return not changed and _is_taken(region.left)
 

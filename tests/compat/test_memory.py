@@ -191,9 +191,9 @@ def test_what_was_given_back_is_not_damaged() -> None:
 
 def test_an_erased_page_was_given_back_and_a_changed_one_was_not() -> None:
     blob = region("kho_test blob", arrived="bb", pages=NOBODY)
-    assert damage(replace(blob, erased=True), READ) is None
+    assert damage(replace(blob, reused=True), READ) is None
     assert damage(blob, READ) is not None
-    assert damage(replace(blob, erased=True)) is not None
+    assert damage(replace(blob, reused=True)) is not None
 
 
 def test_what_was_never_preserved_is_not_given_back() -> None:

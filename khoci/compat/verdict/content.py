@@ -45,9 +45,9 @@ def _counts(case: Case, region: RegionFact) -> bool:
 def _misnaming(case: Case) -> list[str]:
     """Components, and owners of a region, that name memory which is not theirs.
 
-    The memory map is sound, as it lists the root, and there is memory preserved that nobody names.
-    The consumer gave nothing of a component to user space, and no more is named in vain than that
-    memory has; or it says itself that it wants no region in this place.
+    The memory map is sound, as it lists the root. The consumer gave nothing of a component to user
+    space, and at least as much as it names in vain is preserved and nobody's; or the consumer says
+    itself that it wants no region in this place.
     """
     regions, consumer = case.memory.regions, case.facts.consumer
     if consumer is None or not all(item.mapped for item in regions if item.owner == ROOT):
@@ -56,8 +56,7 @@ def _misnaming(case: Case) -> list[str]:
     found = [
         region.owner
         for region in regions
-        if orphans
-        and region.component == "reserve_mem"
+        if region.component == "reserve_mem"
         and case.log.line("reserve_mem", "refused", region.owner.partition(" ")[2])
     ]
     for component in {item.component for item in consumer.checked}:
