@@ -2,7 +2,7 @@
 
 ``struct kho_vmalloc`` has no reader of its own. The list of a file's folios is one: 16 bytes a
 folio of 4 KiB. A chunk of it has room for 511 pages, so a file of more than 511 MiB needs a second
-one: ``vmalloc:size=600M``, with a guest of 2 GiB.
+one: ``vmalloc:size=600M``, with a guest of 2 GiB. That takes two minutes under TCG.
 """
 
 from __future__ import annotations

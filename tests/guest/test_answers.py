@@ -6,12 +6,14 @@ import errno
 import os
 import subprocess
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from khoci.guest.memfd import Memfd, check, fill, make
 from khoci.guest.protocol import MAX_LINE, UNREADABLE, encode_command
-from khoci.guest.session import Agent
+from khoci.guest.session import Agent, Line
 from tests.guest.talk import ask, ask_in_parts, converse, with_agent
 
 pages_of_root = pytest.mark.skipif(
@@ -88,6 +90,39 @@ def test_too_many_ranges_for_one_answer_are_refused(sanitized_agent: Path) -> No
     ranges = ",".join(["1:1"] * 15000)
     answer = ask(sanitized_agent, "pages", ranges=ranges)
     assert answer["error"] == "the answer is too long: EMSGSIZE"
+
+
+def test_a_command_that_takes_long_says_that_it_goes_on(built_agent: Path) -> None:
+    """Longer than the two seconds after which it does: 4 GiB are written into 16 MiB."""
+    file = Memfd(16 << 20, seed=1)
+
+    async def work(agent: Agent) -> list[str]:
+        fds = await make(agent, file)
+        heard = Listening(agent._line)
+        agent._line = heard
+        await fill(agent, file, fds * 250)
+        [last] = await check(agent, file.numbered(249), fds)
+        assert last.differences(file.numbered(249)) == ()
+        return heard.lines
+
+    lines = with_agent(built_agent, work)
+    assert [line for line in lines if "event" in line] == ['{"event":"busy"}\n'] * (len(lines) - 2)
+    assert len(lines) > 2
+
+
+@dataclass
+class Listening:
+    """A line that remembers what came."""
+
+    line: Line
+    lines: list[str] = field(default_factory=list)
+
+    async def next_line(self) -> str:
+        self.lines.append(await self.line.next_line())
+        return self.lines[-1]
+
+    async def send_line(self, line: str) -> None:
+        await self.line.send_line(line)
 
 
 @pytest.mark.parametrize(("hold", "children"), [(0, [0, 0]), (1, [1, 0])])

@@ -11,6 +11,8 @@
 #include "commands.h"
 #include "line.h"
 
+#define BUSY_NS	2000000000LL
+
 static long long uptime_ns(void)
 {
 	struct timespec now = { 0 };
@@ -81,6 +83,18 @@ void answer_begin(struct agent *agent)
 	begin_answer_with(agent, true);
 }
 
+/* It leaves alone the answer that is being made. */
+void say_busy(struct agent *agent)
+{
+	static const char event[] = "{\"event\":\"busy\"}\n";
+	long long now = uptime_ns();
+
+	if (now - agent->said_ns < BUSY_NS)
+		return;
+	agent->said_ns = now;
+	write_all(agent->out, event, sizeof(event) - 1);
+}
+
 void answer_send_part(struct agent *agent)
 {
 	json_put_bool(&agent->answer, "more", true);
@@ -142,6 +156,7 @@ static void obey(struct agent *agent, const struct json_object *object)
 	const struct command *command = NULL;
 
 	agent->id = id ? *id : 0;
+	agent->said_ns = uptime_ns();
 	answer_begin(agent);
 	if (!run_command(agent, object, &command)) {
 		send_failure(agent);

@@ -13,13 +13,15 @@
 /*
  * host is set when the agent runs for a test on the host: commands that act on
  * the machine are refused then. id is that of the command in work, 0 if it has
- * none. error is why a command failed, as the answer tells it.
+ * none. said_ns is the uptime when the host last heard of it. error is why a
+ * command failed, as the answer tells it.
  */
 struct agent {
 	int in;
 	int out;
 	bool host;
 	long long id;
+	long long said_ns;
 	int errnum;
 	char error[512];
 	struct mount_point mounts[MOUNT_POINTS];
@@ -38,6 +40,9 @@ void message_send(struct agent *agent);
 void answer_begin(struct agent *agent);
 /* Send a part of the answer; the rest follows in another. */
 void answer_send_part(struct agent *agent);
+
+/* To be called while a command takes long: now and then the host is told. */
+void say_busy(struct agent *agent);
 
 /* Note why a command failed, "what: ENAME"; always false, to be returned. */
 bool failed(struct agent *agent, int errnum, const char *what, ...)

@@ -122,7 +122,8 @@ static bool next_hole(struct agent *agent, const struct content *content,
 		      "holes are not start:len,start:len in order");
 }
 
-static bool write_range(int fd, uint64_t seed, uint64_t start, uint64_t end)
+static bool write_range(struct agent *agent, int fd, uint64_t seed,
+			uint64_t start, uint64_t end)
 {
 	static unsigned char bytes[CHUNK];
 	ssize_t done;
@@ -135,6 +136,7 @@ static bool write_range(int fd, uint64_t seed, uint64_t start, uint64_t end)
 		if (done < 0)
 			return false;
 		start += done;
+		say_busy(agent);
 	}
 	return true;
 }
@@ -147,7 +149,7 @@ static bool fill(struct agent *agent, int fd, const struct content *content)
 	for (uint64_t at = 0; at < content->size; at = hole.start + hole.len) {
 		if (!next_hole(agent, content, &text, at, &hole))
 			return false;
-		if (!write_range(fd, content->seed, at, hole.start))
+		if (!write_range(agent, fd, content->seed, at, hole.start))
 			return failed(agent, errno, "write fd %d", fd);
 	}
 	return true;
@@ -168,8 +170,8 @@ bool run_fill(struct agent *agent, const struct json_object *arguments)
 	return true;
 }
 
-static void compare(struct findings *findings, const unsigned char *got,
-		    const unsigned char *wanted, size_t len)
+static void count_wrong(struct findings *findings, const unsigned char *got,
+			const unsigned char *wanted, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (got[i] == wanted[i])
@@ -177,12 +179,10 @@ static void compare(struct findings *findings, const unsigned char *got,
 		if (!findings->wrong++)
 			findings->first_wrong = findings->checked + i;
 	}
-	sha256_add(&findings->sha, got, len);
-	findings->checked += len;
 }
 
 /* Go on to end, or to the end of the file if that comes first. */
-static bool check_range(int fd, struct findings *findings,
+static bool check_range(struct agent *agent, int fd, struct findings *findings,
 			const uint64_t *seed, uint64_t end)
 {
 	static unsigned char got[CHUNK], wanted[CHUNK];
@@ -198,7 +198,11 @@ static bool check_range(int fd, struct findings *findings,
 			return !done;
 		if (seed)
 			pattern_fill(*seed, findings->checked, wanted, done);
-		compare(findings, got, wanted, done);
+		if (memcmp(got, wanted, done))
+			count_wrong(findings, got, wanted, done);
+		sha256_add(&findings->sha, got, done);
+		findings->checked += done;
+		say_busy(agent);
 	}
 	return true;
 }
@@ -212,8 +216,10 @@ static bool check(struct agent *agent, int fd, const struct content *content,
 	for (uint64_t at = 0; at < content->size; at = hole.start + hole.len) {
 		if (!next_hole(agent, content, &text, at, &hole))
 			return false;
-		if (!check_range(fd, findings, &content->seed, hole.start) ||
-		    !check_range(fd, findings, NULL, hole.start + hole.len))
+		if (!check_range(agent, fd, findings, &content->seed,
+				 hole.start) ||
+		    !check_range(agent, fd, findings, NULL,
+				 hole.start + hole.len))
 			return failed(agent, errno, "read fd %d", fd);
 	}
 	return true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -12,6 +13,7 @@
 #include "files.h"
 
 #define PERCENT_MAX	95
+#define PATIENCE_MS	1000
 #define PIPES		256
 #define RING		(2 << 20)
 
@@ -99,6 +101,19 @@ static void end_holder(void)
 	holder = 0;
 }
 
+static ssize_t wait_for(struct agent *agent, int report, char *outcome)
+{
+	struct pollfd ready = { .fd = report, .events = POLLIN };
+	ssize_t len;
+
+	while (poll(&ready, 1, PATIENCE_MS) <= 0)
+		say_busy(agent);
+	do
+		len = read(report, outcome, 1);
+	while (len < 0 && errno == EINTR);
+	return len;
+}
+
 /* The child says how it went; it says nothing if it is killed. */
 static bool press(struct agent *agent, size_t bytes)
 {
@@ -110,9 +125,7 @@ static bool press(struct agent *agent, size_t bytes)
 		return failed(agent, errno, "pipe");
 	holder = start_child(bytes, report[1]);
 	close(report[1]);
-	do
-		len = read(report[0], &outcome, 1);
-	while (len < 0 && errno == EINTR);
+	len = wait_for(agent, report[0], &outcome);
 	close(report[0]);
 	if (holder < 0) {
 		holder = 0;
