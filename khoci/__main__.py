@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 import click
 
@@ -63,8 +63,7 @@ def _closed(error: BaseException) -> int:
     """The exit code when nobody reads what is printed; click then ends by itself, with 1."""
     if isinstance(error, SystemExit):
         return EXIT_CLOSED if error.code == 1 else EXIT_OK
-    with Path(os.devnull).open("wb") as nothing:
-        os.dup2(nothing.fileno(), sys.stdout.fileno())
+    _to_nowhere(sys.stdout)
     return EXIT_CLOSED
 
 
@@ -83,8 +82,16 @@ def _failed(error: Exception) -> int:
 
 
 def _say(text: str) -> None:
-    with suppress(OSError):  # the exit code is left to tell
+    try:
         click.echo(text, err=True)
+    except OSError:  # the exit code is left to tell
+        _to_nowhere(sys.stderr)
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    """What is left in the stream is lost, instead of an error when Python ends."""
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -184,7 +184,7 @@ def packed(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "not a zip file"),
+        (b"", "no whole capture"),
         (b"PK\5\6" + bytes(18), "no item named"),
         (packed(b"{", b""), "cannot be read"),
         (packed(b"[]", b""), "is no khoci capture"),

@@ -82,7 +82,7 @@ KDUMP = "makedumpfile makes no ELF file of one; take it again with `makedumpfile
         (SHORT[:-1], "ELF at 0x1000: the file is cut off"),
         (SHORT[:100], "ELF: its headers are cut off"),
         (header(1, kind=2), "ELF: it is no 64-bit little-endian core file"),
-        (b"PK\3\4" + bytes(96), "capture: cannot be read"),
+        (b"PK\3\4" + bytes(96), "capture: it is no whole capture"),
         (b"KDUMP   " + bytes(4088), KDUMP),
         (b"DISKDUMP" + bytes(4088), KDUMP),
         (

@@ -6,7 +6,6 @@ sparse file of guest RAM at the jump, and ``RELEASE-luo.json``, which says what 
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 
 from khoci.format.ranges import Range
 from khoci.guest.memfd import Memfd, Seal, descriptors
-from khoci.guest.session import Agent, AgentError
+from khoci.guest.session import Agent
 from khoci.scenario import preserving, retrieving
 from khoci.scenario.base import Outcome
 from khoci.scenario.sessions import DEVICE, Files, Preserved, Session
@@ -55,11 +54,8 @@ async def preserve(agent: Agent, wanted: Sequence[Session] = VARIETY) -> list[Se
 
 
 async def _preserve(agent: Agent, item: Session) -> tuple[Session, ...]:
-    try:
-        preserved = await preserving.preserve(agent, [item])
-    except AgentError as error:
-        if error.errno != errno.EINVAL:
-            raise
+    preserved = await preserving.preserve(agent, [item])
+    if preserved.refused.endswith("EINVAL") and not preserved.sessions:
         return ()
     assert preserved == Preserved((item,))
     return preserved.sessions

@@ -158,7 +158,9 @@ def test_there_were_limits_before_7_2(tmp_path: Path, name: str) -> None:
         empty = await preserve(agent, [Session("s", count=820)])
         assert empty.sessions == (Session("s", count=818),)
         assert empty.refused == "create-session: session s818: ENOMEM"
-        return Preserved((*files.sessions, *empty.sessions), empty.refused)
+        assert files.full
+        assert empty.full
+        return replace(empty, sessions=(*files.sessions, *empty.sessions))
 
     async def look(agent: Agent, state: Preserved) -> None:
         found = await verify(agent, state)
