@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from khoci.errors import UsageError
 from khoci.paths import data_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 BLOBS = ("fdt", "preserved-data")
 LAYOUTS = ("A", "B", "radix")
@@ -33,6 +33,7 @@ class RootAbi:
 class MapAbi:
     """The memory map: its layout, and what the reader makes of odd ones.
 
+    ``layout`` is one of `LAYOUTS`, or of a patched kernel the size of its bitmaps in bytes.
     ``pointer_0_refused`` is False where an empty map is accepted; ``int_sizes`` is True where the
     size of a block is computed in 32 bits, so that one of 2 GiB or more goes wrong.
     """
@@ -82,10 +83,15 @@ class LuoAbi:
 
 @dataclass(frozen=True, slots=True)
 class Abi:
-    """A release's side of the handover; a component that it does not have is None.
+    """A kernel's side of the handover; a component that it does not have is None.
 
     ``huge_runs`` says whether a vmalloc area of runs of several pages is restored rightly, and
     is None where nothing is handed over by vmalloc. ``metadata`` is the version of kexec-metadata.
+
+    Of a patched kernel, ``base`` is the release's name, ``meant`` its own version strings that have
+    the formats of the base's, each with that, and ``unmodelled`` says by component what khoci saw
+    change and does not understand; ``digests`` has of each of these what tells one such change from
+    any other. Of a release they are empty.
     """
 
     name: str
@@ -96,6 +102,10 @@ class Abi:
     kho_test: KhoTestAbi | None
     luo: LuoAbi | None
     metadata: int | None
+    base: str = ""
+    meant: Mapping[str, str] = field(default_factory=dict)
+    unmodelled: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def series(self) -> str:
@@ -105,10 +115,11 @@ class Abi:
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """The releases that are described, oldest first."""
+    """The releases that are described, oldest first, and patched kernels by their names."""
 
     folder: Path
     all: tuple[Abi, ...]
+    patched: Mapping[str, Abi] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,8 +133,16 @@ class Releases:
         return next(exact, None) or next(series, None)
 
     def find_for(self, name: str, release: str) -> Abi | None:
-        """What `find` finds for a kernel's name, or else for the series of its ``uname -r``."""
-        return self.find(name) or self.find(".".join(release.split(".")[:2]))
+        """A patched kernel of this very name; or what `find` finds for the name.
+
+        If that is nothing, what it finds for the series of the kernel's ``uname -r``.
+        """
+        found = self.patched.get(name) or self.find(name)
+        return found or self.find(".".join(release.split(".")[:2]))
+
+    def with_patched(self, abis: Iterable[Abi]) -> Releases:
+        """The same, and these patched kernels besides."""
+        return replace(self, patched={**self.patched, **{abi.name: abi for abi in abis}})
 
     def select(self, name: str) -> Abi:
         """The release called ``v6.18.15`` or ``6.18.15``, or the newest of the series ``6.18``.

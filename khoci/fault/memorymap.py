@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from khoci.fault.base import Fault, NotApplicableError, Write
 from khoci.fault.patching import OUTSIDE, field, word
-from khoci.format.bitmaps import Layout
+from khoci.format.bitmaps import layout_named
 from khoci.format.blocks import Block
 from khoci.format.handover import Handover
 from khoci.format.memory import PAGE_SHIFT, PAGE_SIZE, Memory
@@ -54,7 +54,7 @@ def _pointer(handover: Handover) -> int:
 
 
 def _first_chunk(handover: Handover) -> int:
-    if handover.family not in ("A", "B"):
+    if handover.family in (None, "radix"):
         raise NotApplicableError("its memory map has no chunks")
     return _pointer(handover)
 
@@ -110,8 +110,8 @@ def _bit_of(memory: Memory, handover: Handover, block: Block) -> tuple[int, int]
             bit = key - leaf.key
             if 0 <= bit < 1 << _GEOMETRY.leaf_bits:
                 return leaf.at + bit // 8, bit % 8
-    else:
-        size = Layout(handover.family).bitmap_size() * 8
+    elif handover.family:
+        size = layout_named(handover.family).bitmap_size() * 8
         for item in _bitmaps(memory, handover):
             bit = (block.phys - item.start) >> (item.order + PAGE_SHIFT)
             if item.order == block.order and 0 <= bit < size:

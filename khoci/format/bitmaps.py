@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _HEADER = struct.Struct("<QII")
 _ENTRY_SIZE = 16
-_SMALLEST_BITMAP = 512
+_SIZE_OF_A = 512
 
 
 class Layout(Enum):
@@ -44,11 +44,51 @@ class Layout(Enum):
 
     def bitmap_size(self, page_shift: int = PAGE_SHIFT) -> int:
         """Bytes of one bitmap; it is aligned to as much."""
-        return _SMALLEST_BITMAP if self is Layout.A else 1 << page_shift
+        return _SIZE_OF_A if self is Layout.A else 1 << page_shift
 
     def coverage(self, order: int, page_shift: int = PAGE_SHIFT) -> int:
         """Bytes of memory that one bitmap describes; ``phys_start`` is a multiple of it."""
         return self.bitmap_size(page_shift) * 8 << (order + page_shift)
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """The layout of a patched kernel: bitmaps of ``size`` bytes, a power of two."""
+
+    size: int
+
+    @property
+    def value(self) -> str:
+        """Its name: the size."""
+        return str(self.size)
+
+    def bitmap_size(self, page_shift: int = PAGE_SHIFT) -> int:  # noqa: ARG002
+        """As of a `Layout`."""
+        return self.size
+
+    def coverage(self, order: int, page_shift: int = PAGE_SHIFT) -> int:
+        """As of a `Layout`."""
+        return self.size * 8 << (order + page_shift)
+
+
+AnyLayout = Layout | Sized
+
+SMALLEST = Sized(64)
+"""No layout has smaller bitmaps: memory from any allocator is aligned to as much."""
+
+
+def layout_named(name: str) -> AnyLayout:
+    """The layout called ``A``, ``B``, or the size of its bitmaps in bytes."""
+    return Sized(int(name)) if name.isdigit() else Layout(name)
+
+
+def layout_of_size(size: int, page_shift: int = PAGE_SHIFT) -> AnyLayout | None:
+    """The layout with bitmaps of ``size`` bytes; None if there can be none."""
+    for layout in Layout:
+        if layout.bitmap_size(page_shift) == size:
+            return layout
+    fits = SMALLEST.size <= size <= 1 << page_shift and size.bit_count() == 1
+    return Sized(size) if fits else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,12 +122,12 @@ class Entries:
         number = index - (self.ends[chunk - 1] if chunk else 0)
         return _chunk_place(self.place, chunk, self.chunks[chunk]) / f"entry[{number}]"
 
-    def misaligned(self, layout: Layout) -> Mask:
+    def misaligned(self, layout: AnyLayout) -> Mask:
         """Which bitmaps are not aligned to their size."""
         odd: Mask = (self.bitmap & np.uint64(layout.bitmap_size(self.page_shift) - 1)) != 0
         return odd
 
-    def between(self, layout: Layout) -> Mask:
+    def between(self, layout: AnyLayout) -> Mask:
         """Which bitmaps begin at memory that is no multiple of what one covers."""
         step = layout.coverage(0, self.page_shift).bit_length() - 1
         odd: Mask = (self.start & _below(self.order, step)) != 0
@@ -97,7 +137,7 @@ class Entries:
         """Log2 of the bytes of a block of one bitmap."""
         return int(self.order[index]) + self.page_shift
 
-    def content(self, memory: Memory, index: int, layout: Layout) -> bytes:
+    def content(self, memory: Memory, index: int, layout: AnyLayout) -> bytes:
         """One bitmap as ``layout`` has it.
 
         Raises:
@@ -129,14 +169,21 @@ class _Chunk:
     bitmap: Addresses
 
 
-def entries(memory: Memory, first: int, place: Place, page_shift: int = PAGE_SHIFT) -> Entries:
-    """Walk the chunk list; what it returns is right for both layouts.
+def entries(
+    memory: Memory,
+    first: int,
+    place: Place,
+    page_shift: int = PAGE_SHIFT,
+    least: AnyLayout = Layout.A,
+) -> Entries:
+    """Walk the chunk list; what it returns is right for all layouts with bitmaps that large.
 
     Args:
         memory: of the producer at the jump.
         first: physical address of the first chunk, 0 for an empty map.
         place: of the map, for errors.
         page_shift: log2 of the page size in bytes.
+        least: the layout with the smallest bitmaps that comes into question.
 
     Raises:
         DecodeError: a chunk is not a page of RAM or closes a cycle, a count or an order is too
@@ -154,11 +201,11 @@ def entries(memory: Memory, first: int, place: Place, page_shift: int = PAGE_SHI
         place=place,
         page_shift=page_shift,
     )
-    _check(found, ram_end(memory))
+    _check(found, least, ram_end(memory))
     return found
 
 
-def counts(memory: Memory, found: Entries, layout: Layout) -> NDArray[np.int64]:
+def counts(memory: Memory, found: Entries, layout: AnyLayout) -> NDArray[np.int64]:
     """How many bits are set in each bitmap read as ``layout``; -1 if it cannot be read."""
     numbers = np.full(len(found), -1, dtype=np.int64)
     for index in range(len(found)):
@@ -170,7 +217,7 @@ def counts(memory: Memory, found: Entries, layout: Layout) -> NDArray[np.int64]:
     return numbers
 
 
-def listing(memory: Memory, found: Entries, layout: Layout) -> Blocks:
+def listing(memory: Memory, found: Entries, layout: AnyLayout) -> Blocks:
     """All blocks of the map read as ``layout``, sorted by address.
 
     Raises:
@@ -222,13 +269,13 @@ def _chunk(memory: Memory, address: int, place: Place, page_shift: int) -> _Chun
     return _Chunk(address, successor, order, table[0::2], table[1::2])
 
 
-def _check(found: Entries, limit: int) -> None:
-    """Find entries that are wrong in both layouts: ``limit`` is where RAM ends."""
+def _check(found: Entries, least: AnyLayout, limit: int) -> None:
+    """Find entries that are wrong in all layouts: ``limit`` is where RAM ends."""
     beyond = found.start > np.uint64(min(max(limit, 1), 1 << 64) - 1)
-    for index in np.flatnonzero(found.between(Layout.A) | beyond)[:1].tolist():
+    for index in np.flatnonzero(found.between(least) | beyond)[:1].tolist():
         order, start = int(found.order[index]), int(found.start[index])
         raise found.where(index).error(f"order {order} cannot start at {start:#x}")
-    for index in np.flatnonzero(found.misaligned(Layout.A) | (found.bitmap == 0))[:1].tolist():
+    for index in np.flatnonzero(found.misaligned(least) | (found.bitmap == 0))[:1].tolist():
         raise found.where(index).error(f"a bitmap cannot be at {int(found.bitmap[index]):#x}")
     by_address = np.argsort(found.bitmap, kind="stable")
     twice = found.bitmap[by_address[1:]] == found.bitmap[by_address[:-1]]

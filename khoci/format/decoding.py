@@ -15,7 +15,7 @@ from khoci.format.ranges import Range
 from khoci.format.versions import unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from khoci.format.errors import Place
     from khoci.format.khotest import Shape
@@ -44,6 +44,7 @@ class Decoding:
         blocks: the memory map's, none if it was not read.
         likely: see `khotest.parse`.
         page_shift: log2 of the page size in bytes.
+        meant: see `Known`.
         taken: pages that were read as a struct or a list.
     """
 
@@ -51,6 +52,7 @@ class Decoding:
     blocks: Blocks = field(default_factory=lambda: Blocks.of(()))
     likely: Shape | None = None
     page_shift: int = PAGE_SHIFT
+    meant: Mapping[Version, Version] = field(default_factory=dict)
     taken: set[int] = field(default_factory=set)
     _found: list[Problem] = field(default_factory=list)
     _more: int = 0
@@ -83,9 +85,13 @@ class Decoding:
             self.note(Problem(where, error.address, error.message, kind))
             return None
 
+    def as_known(self, version: Version) -> Version:
+        """The version of a release that has the same format, if that is known."""
+        return self.meant.get(version, version)
+
     def knows(self, version: Version, known: Collection[Version], place: Place) -> bool:
         """Whether ``version`` is one of ``known``; notes it if it is not."""
-        if version in known:
+        if self.as_known(version) in known:
             return True
         message = f"version {unknown(version, known)}: what it owns is not known"
         self.note(Problem.at(place, message, "version"))

@@ -16,6 +16,7 @@ from khoci.format.decoding import MISSING, Decoding
 from khoci.format.errors import DecodeError, Place
 from khoci.format.extents import Extents
 from khoci.format.khotest import KhoTest, Shape
+from khoci.format.known import NOTHING, Known
 from khoci.format.luo import Luo
 from khoci.format.memblock import ReserveMem
 from khoci.format.memory import PAGE_SHIFT, Memory, is_ram
@@ -105,7 +106,12 @@ class Handover:
 
 
 def decode(
-    memory: Memory, fdt_addr: int, *, scratch: bytes | None = None, page_shift: int = PAGE_SHIFT
+    memory: Memory,
+    fdt_addr: int,
+    *,
+    scratch: bytes | None = None,
+    page_shift: int = PAGE_SHIFT,
+    known: Known = NOTHING,
 ) -> Handover:
     """Decode the handover whose root FDT lies at ``fdt_addr``.
 
@@ -114,6 +120,7 @@ def decode(
         fdt_addr: physical address of the root FDT's page.
         scratch: the producer's scratch array as it is in memory, if the caller knows it.
         page_shift: log2 of the page size in bytes.
+        known: of the producer, beside what is in memory.
 
     Returns:
         The handover. What cannot be decoded is left out and noted in ``problems``.
@@ -122,7 +129,9 @@ def decode(
         DecodeError: there is no root FDT at ``fdt_addr``.
     """
     root = roots.read(memory, fdt_addr, 1 << page_shift)
-    return decode_root(memory, root, fdt_addr=fdt_addr, scratch=scratch, page_shift=page_shift)
+    return decode_root(
+        memory, root, fdt_addr=fdt_addr, scratch=scratch, page_shift=page_shift, known=known
+    )
 
 
 def decode_root(
@@ -132,6 +141,7 @@ def decode_root(
     fdt_addr: int | None = None,
     scratch: bytes | None = None,
     page_shift: int = PAGE_SHIFT,
+    known: Known = NOTHING,
 ) -> Handover:
     """Decode what ``root`` points to, wherever it was read from; see `decode`."""
     place, problems = Place(ROOT, fdt_addr), list[Problem]()
@@ -139,18 +149,21 @@ def decode_root(
     problems += wrong
     if root.truncated:
         problems.append(Problem.at(place, "it is cut off: there may be more subtrees"))
-    expected = _expected(memory, root, fdt_addr, page_shift)
-    found, wrong = memorymap.read(
-        memory, root, expected, place / MEMORY_MAP, page_shift, scratch=areas or ()
-    )
-    decoding = Decoding(memory, found.blocks, _likely_list(found), page_shift)
+    here = place / MEMORY_MAP
+    if known.layout is None:
+        expected = _expected(memory, root, fdt_addr, page_shift)
+        found, wrong = memorymap.read(memory, root, expected, here, page_shift, scratch=areas or ())
+    else:
+        found, wrong = memorymap.read_layout(memory, root, known.layout, here, page_shift)
+    likely = _likely_list(found)
+    decoding = Decoding(memory, found.blocks, likely, page_shift, meant=known.meant)
     components = _components(root, decoding, place)
     problems += (*wrong, *decoding.problems())
     handover = Handover(fdt_addr, root, found, areas, components, tuple(problems), page_shift)
     if not found.family:
         return handover
-    problems += check_map(found.blocks, memory.ram, areas or (), place / MEMORY_MAP)
-    problems += _check_owners(handover, place / MEMORY_MAP)
+    problems += check_map(found.blocks, memory.ram, areas or (), here)
+    problems += _check_owners(handover, here)
     return replace(handover, problems=tuple(problems))
 
 

@@ -31,7 +31,7 @@ def decode(address: int, decoding: Decoding, place: Place) -> Component:
     Raises:
         DecodeError: its head is broken.
     """
-    head = luo.read(decoding.memory, address, place)
+    head = luo.read(decoding.memory, address, place, decoding.meant)
     owned = decoding.pages(address)
     if not decoding.knows(head.version, luo.KNOWN, place):
         return Component("luo", "", address, head.version, head, owned)
@@ -114,7 +114,8 @@ def _file(item: File, decoding: Decoding, place: Place) -> Component:
 
 def _memfd(item: File, component: Component, decoding: Decoding, place: Place) -> Component:
     decoding.take(item.data, place)
-    head = memfd.read_head(decoding.memory, item.data, item.handler, place)
+    version = decoding.as_known(item.handler)
+    head = memfd.read_head(decoding.memory, item.data, version, place)
     area, folios = None, memfd.no_folios(decoding.page_shift)
     if head.count:
         area = decoding.area(head.folios, place / "vmalloc")

@@ -19,6 +19,8 @@ from khoci.format.payload import string, text, u64
 from khoci.format.versions import Version
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from khoci.format.errors import Place
     from khoci.format.fdt import Node
 
@@ -63,21 +65,25 @@ class Luo:
     sessions: int | None = None
 
 
-def read(memory: Memory, phys: int, place: Place) -> Luo:
+def read(
+    memory: Memory, phys: int, place: Place, meant: Mapping[Version, Version] | None = None
+) -> Luo:
     """Read the blob at ``phys``; the sessions are not counted yet.
+
+    Versions that are in ``meant`` have the format of another one; see `Known`.
 
     Raises:
         DecodeError: it is cut off, or a property is missing.
     """
     here = place.at(phys)
     if fetch(memory, phys, 4, here) == fdt.MAGIC:
-        return _from_fdt(fdt.read(memory, phys, place).root, here)
-    return _from_struct(fetch(memory, phys, STRUCT_SIZE, here))
+        return _from_fdt(fdt.read(memory, phys, place).root, here, meant or {})
+    return _from_struct(fetch(memory, phys, STRUCT_SIZE, here), meant or {})
 
 
-def _from_fdt(root: Node, place: Place) -> Luo:
+def _from_fdt(root: Node, place: Place, meant: Mapping[Version, Version]) -> Luo:
     version = versions.parse(string(root, "compatible", place))
-    if _SHAPES.get(version) is not Shape.FDT:
+    if _SHAPES.get(meant.get(version, version)) is not Shape.FDT:
         return Luo(version, Shape.FDT)
     number = u64(root, "liveupdate-number", place)
     sessions, session_version = _node(root, "luo-session", place)
@@ -96,9 +102,9 @@ def _node(root: Node, name: str, place: Place) -> tuple[int, Version]:
     return u64(node, f"{name}-header", here), version
 
 
-def _from_struct(raw: bytes) -> Luo:
+def _from_struct(raw: bytes, meant: Mapping[Version, Version]) -> Luo:
     compatible, number, sessions, flbs = _STRUCT.unpack(raw)
     version = versions.parse(text(compatible))
-    if _SHAPES.get(version) is not Shape.STRUCT:
+    if _SHAPES.get(meant.get(version, version)) is not Shape.STRUCT:
         return Luo(version, Shape.STRUCT)
     return Luo(version, Shape.STRUCT, number, sessions, flbs)

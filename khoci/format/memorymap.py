@@ -32,7 +32,8 @@ class MemoryMap:
     """What a map preserves.
 
     Attributes:
-        family: ``A``, ``B`` or ``radix``; None if there is no map or nothing could be read.
+        family: ``A``, ``B`` or ``radix``, of a patched kernel maybe the size of its bitmaps or
+            ``radix/N`` (see `radix.named`); None if there is no map or nothing could be read.
         decision: how A and B were told apart, None where they need not be.
         blocks: all preserved blocks.
         tables: the pages of the map itself: chunks, bitmaps, nodes. They are not preserved.
@@ -79,10 +80,37 @@ def read(
     try:
         if root.version in RADIX:
             tree = radix.read(memory, root.memory_map, place, page_shift)
-            return MemoryMap("radix", None, tree.blocks, tree.nodes), ()
+            return MemoryMap(radix.NAME, None, tree.blocks, tree.nodes), ()
         found = bitmaps.entries(memory, root.memory_map, place, page_shift)
         areas = Extents.of(area.range for area in scratch)
         return _decided(Question(memory, found, expected, areas))
+    except DecodeError as error:
+        return nothing, (Problem.of(error),)
+
+
+def read_layout(
+    memory: Memory, root: Root, layout: str, place: Place, page_shift: int = PAGE_SHIFT
+) -> tuple[MemoryMap, tuple[Problem, ...]]:
+    """As `read`, of a producer that is known to write ``layout``, whatever its version says.
+
+    Of bitmaps as many bytes are read as a consumer of any layout may read.
+    """
+    nothing = MemoryMap(blocks=Blocks.of((), page_shift))
+    if root.memory_map is None:
+        return nothing, (Problem.at(place, "the property is missing or not 8 bytes long"),)
+    place = place.at(root.memory_map)
+    try:
+        geometry = radix.named(layout, page_shift)
+        if geometry:
+            tree = radix.read(memory, root.memory_map, place, page_shift, geometry.leaf_log2)
+            return MemoryMap(layout, None, tree.blocks, tree.nodes), ()
+        if not root.memory_map:
+            return nothing, ()
+        written = bitmaps.layout_named(layout)
+        found = bitmaps.entries(memory, root.memory_map, place, page_shift, written)
+        bitmaps.counts(memory, found, bitmaps.Layout.B)
+        blocks = bitmaps.listing(memory, found, written)
+        return MemoryMap(layout, None, blocks, found.tables), ()
     except DecodeError as error:
         return nothing, (Problem.of(error),)
 

@@ -25,11 +25,20 @@ if TYPE_CHECKING:
     from khoci.format.extents import Addresses
 
 
+NAME = "radix"
+LEAST_LEAF_BITS = 6
+
+
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """The tree's shape for pages of ``1 << page_shift`` bytes."""
+    """The tree's shape for pages of ``1 << page_shift`` bytes.
+
+    ``leaf_log2`` is log2 of the bits in a leaf where it is not a page of them: of a kernel with
+    another ``KHO_BITMAP_SIZE_LOG2``.
+    """
 
     page_shift: int = PAGE_SHIFT
+    leaf_log2: int | None = None
 
     @property
     def page_size(self) -> int:
@@ -49,7 +58,7 @@ class Geometry:
     @property
     def leaf_bits(self) -> int:
         """Bits of a key that select a bit in a leaf."""
-        return self.page_shift + 3
+        return self.page_shift + 3 if self.leaf_log2 is None else self.leaf_log2
 
     @property
     def depth(self) -> int:
@@ -109,7 +118,8 @@ class Walk:
             if node.level:
                 todo.extend(reversed(list(self._children(page, node))))
             else:
-                yield here, set_bits(page) | np.uint64(node.key)
+                bits = page[: 1 << max(0, self.geometry.leaf_bits - 3)]
+                yield here, set_bits(bits) | np.uint64(node.key)
 
     def _page(self, node: _Node, here: Place, seen: set[int]) -> bytes:
         if node.address % self.geometry.page_size:
@@ -142,7 +152,25 @@ class _Node:
         return (tree / f"radix[{indices}]").at(self.address)
 
 
-def read(memory: Memory, root: int, place: Place, page_shift: int = PAGE_SHIFT) -> Tree:
+def named(layout: str, page_shift: int = PAGE_SHIFT) -> Geometry | None:
+    """The geometry of a layout called ``radix``, or ``radix/N`` where a leaf has 2^N bits.
+
+    None if the layout is no radix tree, or no leaf in a page has so many bits.
+    """
+    name, _, bits = layout.partition("/")
+    if name != NAME or (bits and not bits.isdigit()):
+        return None
+    geometry = Geometry(page_shift, int(bits) if bits else None)
+    return geometry if LEAST_LEAF_BITS <= geometry.leaf_bits <= page_shift + 3 else None
+
+
+def read(
+    memory: Memory,
+    root: int,
+    place: Place,
+    page_shift: int = PAGE_SHIFT,
+    leaf_log2: int | None = None,
+) -> Tree:
     """Read a whole tree.
 
     Args:
@@ -150,12 +178,13 @@ def read(memory: Memory, root: int, place: Place, page_shift: int = PAGE_SHIFT) 
         root: physical address of the root node.
         place: of the map, for errors.
         page_shift: log2 of the page size in bytes.
+        leaf_log2: as of `Geometry`.
 
     Raises:
         DecodeError: a node is not a page of RAM or is reached twice, a key is too wide or has
             no marker, or there are more blocks than RAM has pages.
     """
-    geometry = Geometry(page_shift)
+    geometry = Geometry(page_shift, leaf_log2)
     seen: set[int] = set()
     room = limit = ram_size(memory) >> page_shift
     phys, order = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.uint8)]

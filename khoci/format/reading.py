@@ -33,13 +33,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from khoci.format import bitmaps
-from khoci.format.bitmaps import Layout
+from khoci.format.bitmaps import SMALLEST, Sized, layout_named
 from khoci.format.bits import set_bits
 from khoci.format.blocks import Block, Blocks
 from khoci.format.errors import DecodeError
 from khoci.format.extents import Extents
 from khoci.format.memory import PAGE_SHIFT, Memory, ram_size
-from khoci.format.radix import Geometry, Walk
+from khoci.format.radix import Geometry, Walk, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,6 +58,21 @@ class Reader(Enum):
     A = "A"
     B = "B"
     RADIX = "radix"
+
+
+AnyReader = Reader | Sized | Geometry
+
+
+def reader_named(name: str, page_shift: int = PAGE_SHIFT) -> AnyReader:
+    """The reader of the layout called ``A``, ``B``, the size of its bitmaps, or as `radix.named`.
+
+    Raises:
+        ValueError: no layout is called so.
+    """
+    if name.isdigit():
+        return Sized(int(name))
+    geometry = named(name, page_shift)
+    return geometry if geometry and geometry.leaf_log2 is not None else Reader(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +103,7 @@ class Difference:
 def read_as(
     memory: Memory,
     pointer: int,
-    reader: Reader,
+    reader: AnyReader,
     place: Place,
     page_shift: int = PAGE_SHIFT,
     *,
@@ -109,7 +124,7 @@ def read_as(
     try:
         if pointer:
             consumer.follow(pointer, reader)
-        elif reader is Reader.RADIX:
+        elif _geometry(reader, page_shift):
             error = "a map pointer of 0: the whole handover is refused"
         else:
             consumer.notes.append("a map pointer of 0 is an empty map up to 6.18, later refused")
@@ -142,13 +157,17 @@ class _Consumer:
         self._blocks = [Blocks.of((), page_shift)]
         self._dead = False
 
-    def follow(self, pointer: int, reader: Reader) -> None:
+    def follow(self, pointer: int, reader: AnyReader) -> None:
         """Read the whole map.
 
         Raises:
             DecodeError: khoci cannot follow, or there are more blocks than RAM has pages.
         """
-        met = self._keys(pointer) if reader is Reader.RADIX else self._bits(pointer, reader)
+        geometry = _geometry(reader, self._page_shift)
+        if geometry:
+            met = self._keys(pointer, geometry)
+        elif not isinstance(reader, Geometry):
+            met = self._bits(pointer, reader)
         pending = 0
         for blocks in met:
             self._mark(blocks)
@@ -165,9 +184,9 @@ class _Consumer:
         """Whether the ``struct page`` of each address exists."""
         return self._sections.touches(phys, phys)
 
-    def _bits(self, pointer: int, reader: Reader) -> Iterator[Blocks]:
-        found = bitmaps.entries(self._memory, pointer, self._place, self._page_shift)
-        layout = Layout(reader.value)
+    def _bits(self, pointer: int, reader: Reader | Sized) -> Iterator[Blocks]:
+        found = bitmaps.entries(self._memory, pointer, self._place, self._page_shift, SMALLEST)
+        layout = layout_named(reader.value)
         across = int(found.misaligned(layout).sum())
         if across:
             self.notes.append(f"{across} of {len(found)} bitmaps are read on into the next page")
@@ -176,8 +195,8 @@ class _Consumer:
             order = np.full(len(bits), found.order[index])
             yield Blocks(found.addresses(index, bits), order, self._page_shift)
 
-    def _keys(self, root: int) -> Iterator[Blocks]:
-        geometry, odd = Geometry(self._page_shift), 0
+    def _keys(self, root: int, geometry: Geometry) -> Iterator[Blocks]:
+        odd = 0
         walk = Walk(self._memory, self._place, geometry, lenient=True)
         for _, keys in walk.leaves(root, set()):
             proper = (keys != 0) & (keys >> np.uint64(geometry.key_bits) == 0)
@@ -200,6 +219,13 @@ class _Consumer:
         if len(merged) > self._room:
             raise self._place.error(f"more blocks than RAM has pages ({self._room})")
         return merged
+
+
+def _geometry(reader: AnyReader, page_shift: int) -> Geometry | None:
+    """The shape of the tree that a reader walks, None if it reads bitmaps."""
+    if isinstance(reader, Geometry):
+        return reader
+    return Geometry(page_shift) if reader is Reader.RADIX else None
 
 
 def _once(pieces: Sequence[Blocks]) -> Blocks:

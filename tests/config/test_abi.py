@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -121,3 +122,15 @@ def test_an_error_names_file_table_and_key(tmp_path: Path, text: str, message: s
 def test_a_folder_without_descriptions(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no RELEASE"):
         load_releases(tmp_path)
+
+
+def test_a_patched_kernel_goes_before_its_release() -> None:
+    releases = load_releases(SHIPPED)
+    base = releases.select("7.3")
+    own = [replace(base, name=name, base=base.name) for name in ("v7.3.4+mine", "v7.2.12")]
+    both = releases.with_patched(own)
+    assert [both.find_for(abi.name, "7.3.4") for abi in own] == own
+    assert both.find_for("v7.3.4+other", "7.3.4") == base
+    assert both.find_for("v7.3.4", "7.3.4") == base
+    assert both.names == releases.names
+    assert releases.find_for("v7.3.4+mine", "7.3.4") == base

@@ -18,7 +18,7 @@ from khoci.format.ranges import Range
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from khoci.format.bitmaps import Layout
+    from khoci.format.bitmaps import AnyLayout
     from khoci.format.extents import Addresses
 
 MIB = 1 << 20
@@ -103,7 +103,11 @@ def _padded(value: bytes) -> bytes:
 
 
 def bitmap_map(
-    image: Image, blocks: Iterable[Block], layout: Layout, dirt: bytes = b"", page_shift: int = 12
+    image: Image,
+    blocks: Iterable[Block],
+    layout: AnyLayout,
+    dirt: bytes = b"",
+    page_shift: int = 12,
 ) -> int:
     """Chunks and bitmaps of ``blocks``, each bitmap followed by ``dirt``, as slabs of A are."""
     columns = _columns(blocks, page_shift)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from khoci.format import bitmaps
-from khoci.format.bitmaps import Layout
+from khoci.format.bitmaps import Layout, Sized
 from khoci.format.blocks import Block
 from khoci.format.errors import DecodeError, Place
 from khoci.format.memory import Pages
@@ -48,6 +48,36 @@ def test_worked_values(block: Block, layout: Layout, phys_start: int, byte: int,
     again = encoders.bitmap_map(written, [block], layout)
     found = bitmaps.entries(written.memory(), again, MAP)
     assert (found.order.tolist(), found.start.tolist()) == ([block.order], [phys_start])
+
+
+SIZES = [Sized(64), Sized(128), Sized(256), Sized(1024), Sized(2048)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(block_sets(), st.sampled_from(SIZES))
+def test_round_trip_of_other_sizes(blocks: tuple[Block, ...], layout: Sized) -> None:
+    image = Image()
+    first = encoders.bitmap_map(image, blocks, layout, b"\xa5")
+    found = bitmaps.entries(image.memory(), first, MAP, least=layout)
+    assert tuple(bitmaps.listing(image.memory(), found, layout)) == blocks
+
+
+def test_smaller_bitmaps_lie_where_those_of_releases_cannot() -> None:
+    image = Image()
+    blocks = [Block(n * 16 * MIB, 0) for n in range(1, 4)]
+    first = encoders.bitmap_map(image, blocks, Sized(64))
+    with pytest.raises(DecodeError, match="a bitmap cannot be at"):
+        bitmaps.entries(image.memory(), first, MAP)
+
+
+def test_names_of_layouts() -> None:
+    names = ["A", "B", "1024"]
+    assert [bitmaps.layout_named(name).value for name in names] == names
+    assert bitmaps.layout_of_size(512) is Layout.A
+    assert bitmaps.layout_of_size(4096) is Layout.B
+    assert bitmaps.layout_of_size(4096, 16) == Sized(4096)
+    assert bitmaps.layout_of_size(2048) == Sized(2048)
+    assert [bitmaps.layout_of_size(size) for size in (0, 32, 768, 8192)] == [None] * 4
 
 
 def test_coverage_of_a_bitmap() -> None:

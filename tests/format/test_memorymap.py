@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from khoci.format import bitmaps, capture, memorymap, radix
 from khoci.format import root as roots
-from khoci.format.bitmaps import Layout
+from khoci.format.bitmaps import Layout, layout_named
 from khoci.format.blocks import Block
 from khoci.format.checks import Problem, check_map
 from khoci.format.errors import DecodeError, Place
@@ -53,6 +53,49 @@ def test_round_trip_or_not_certain(blocks: tuple[Block, ...], family: str) -> No
         assert tuple(found.blocks) == blocks
     assert [problem.kind for problem in problems] in ([], ["uncertain"])
     assert found.tables.covers(Range(pointer or GIB, 1)) == bool(pointer)
+
+
+@settings(max_examples=60, deadline=None)
+@given(block_sets(), st.sampled_from(["64", "A", "1024", "B", "radix"]))
+def test_a_layout_that_is_known(blocks: tuple[Block, ...], layout: str) -> None:
+    image = Image(RAM, free=GIB)
+    if layout == "radix":
+        pointer = encoders.radix_tree(image, blocks)
+    else:
+        pointer = encoders.bitmap_map(image, blocks, layout_named(layout), b"\xa5" * 0x600)
+    root = Root(Version("kho", 5), pointer, ())
+    found, problems = memorymap.read_layout(image.memory(), root, layout, MAP)
+    assert (tuple(found.blocks), found.family, problems) == (
+        blocks,
+        layout if pointer else None,
+        (),
+    )
+
+
+def test_a_known_layout_may_be_broken_all_the_same() -> None:
+    memory, version = Image().memory(), Version("kho", 1)
+    found, problems = memorymap.read_layout(memory, Root(version, None, ()), "1024", MAP)
+    assert (found.family, [item.message for item in problems]) == (
+        None,
+        ["the property is missing or not 8 bytes long"],
+    )
+    for layout in ("1024", "radix"):
+        found, problems = memorymap.read_layout(memory, Root(version, 0x1008, ()), layout, MAP)
+        assert (found.family, len(problems)) == (None, 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(block_sets(), st.sampled_from(["64", "1024"]))
+def test_a_recording_of_a_known_layout_holds_what_any_reader_reads(
+    blocks: tuple[Block, ...], layout: str
+) -> None:
+    image = Image(RAM, free=GIB)
+    pointer = encoders.bitmap_map(image, blocks, layout_named(layout), b"\xa5" * 0x1000)
+    recorder = Recorder(image.memory())
+    memorymap.read_layout(recorder, Root(Version("kho", 1), pointer, ()), layout, MAP)
+    for reader in (Reader.A, Reader.B):
+        whole = read_as(image.memory(), pointer, reader, MAP, int_sizes=True)
+        assert read_as(recorder.recorded(), pointer, reader, MAP, int_sizes=True) == whole
 
 
 @pytest.mark.parametrize("version", [3, 4])

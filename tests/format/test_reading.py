@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from khoci.format import capture, memorymap, reading
 from khoci.format import root as roots
-from khoci.format.bitmaps import Layout
+from khoci.format.bitmaps import Layout, Sized, layout_named
 from khoci.format.blocks import Block, Blocks
 from khoci.format.errors import Place
 from khoci.format.extents import Extents
 from khoci.format.memory import Memory
 from khoci.format.ranges import Range
-from khoci.format.reading import Reader, Reading
+from khoci.format.reading import AnyReader, Reader, Reading
 from tests.format import encoders
 from tests.format.encoders import GIB, MIB, Image, u64
 from tests.format.strategies import block_sets
@@ -25,7 +25,7 @@ LARGE = (Range(0, 64 * GIB),)
 TOP = 1 << 64
 
 
-def read(memory: Memory, pointer: int, reader: Reader, *, int_sizes: bool = False) -> Reading:
+def read(memory: Memory, pointer: int, reader: AnyReader, *, int_sizes: bool = False) -> Reading:
     return reading.read_as(memory, pointer, reader, MAP, int_sizes=int_sizes)
 
 
@@ -45,6 +45,24 @@ def test_the_same_version_reserves_exactly_the_decoded_blocks(
     found = read(image.memory(), pointer, reader, int_sizes=int_sizes)
     assert tuple(found.blocks) == blocks
     assert (len(found.outside), found.error) == (0, None) or not pointer
+
+
+SIZES = [Sized(64), Reader.A, Sized(1024), Reader.B]
+
+
+@settings(max_examples=80, deadline=None)
+@given(block_sets(), st.sampled_from(SIZES), st.sampled_from(SIZES))
+def test_bitmaps_of_one_size_read_as_another(
+    blocks: tuple[Block, ...], written: Reader | Sized, reader: Reader | Sized
+) -> None:
+    image = Image(RAM, free=GIB)
+    layouts = [layout_named(item.value) for item in (written, reader)]
+    wide, cut = (layout.bitmap_size() * 8 for layout in layouts)
+    pointer = encoders.bitmap_map(image, blocks, layouts[0], bytes(4096))
+    found = read(image.memory(), pointer, reader)
+    seen = [item for item in blocks if (item.phys >> item.order + 12) % wide < cut]
+    assert tuple(found.blocks) == tuple(seen)
+    assert found.error is None
 
 
 @pytest.mark.parametrize("path", sorted(CAPTURES.glob("*.khocap")), ids=lambda path: path.stem)

@@ -1,0 +1,109 @@
+"""Where a kernel's sources define the handover, and what belongs to which component. Pure.
+
+Up to 6.19 most of it stands in the files that use it, from 7.0 on in ``include/linux/kho/abi/``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+HEADERS = "include/linux/kho/abi/"
+"""In these headers everything is part of the handover; in other files only what has a component."""
+
+_FILES = re.compile(
+    r"""
+    include/linux/kho/abi/[^/]+\.h
+    | include/linux/(kho_radix_tree|kho_block|kexec_handover)\.h
+    | include/asm-generic/kexec_handover\.h
+    | include/uapi/linux/liveupdate\.h
+    | arch/x86/include/uapi/asm/setup_data\.h
+    | kernel/kexec_handover\w*\.[ch]
+    | kernel/liveupdate/[^/]+\.[ch]
+    | mm/(memblock|memfd_luo)\.c
+    | lib/test_kho\.c
+    """,
+    re.VERBOSE | re.ASCII,
+)
+
+WHICH = _FILES.pattern
+"""Which files `is_handover` takes, as text."""
+
+_COMPONENTS: Mapping[str, str] = {
+    r"KHO_FDT_\w*MAP\w*|PROP_PRESERVED_MEMORY_MAP": "memory map",
+    r"khoser_mem_\w+|kho_mem_phys_bits|PRESERVE_BITS|KHOSER_BITMAP_SIZE": "memory map",
+    r"kho_radix_(node|leaf)|KHO_(RADIX|TABLE|BITMAP|TREE|ORDER)_\w+": "memory map",
+    r"kho_vmalloc\w*|KHO_VMALLOC\w*": "vmalloc",
+    r"kho_scratch\w*": "scratch",
+    r"KHO_FDT_\w+|KHO_SUB_TREE_\w+|PROP_SUB_FDT|kho_data|DECLARE_KHOSER_PTR": "root",
+    r"kho_block_header_ser|KHO_BLOCK_\w+": "block",
+    r"luo_flb_(header_)?ser|LUO_FDT_FLB_\w+|LUO_FLB_PGCNT|LIVEUPDATE_FLB_\w+": "flb",
+    r"luo_(file_set|session\w*)_ser|LUO_FDT_SESSION_\w+|LIVEUPDATE_SESSION_NAME_\w+": "session",
+    r"luo_(file_)?ser|LUO_(FDT|ABI|KHO)_\w+|LIVEUPDATE_HNDL_\w+": "luo",
+    r"memfd_luo_(folio_)?ser|MEMFD_LUO_\w+": "memfd",
+    r"(MEMBLOCK|RESERVE_MEM)_KHO_\w+": "reserve_mem",
+    r"KHO_TEST_\w+": "kho_test",
+    r"kho_kexec_metadata|KHO_(KEXEC_)?METADATA_\w+": "kexec-metadata",
+}
+_BY_NAME = tuple((re.compile(names, re.ASCII), of) for names, of in _COMPONENTS.items())
+_BY_HEADER: Mapping[str, str] = {
+    "kexec_handover": "root",
+    "luo": "luo",
+    "memfd": "memfd",
+    "memblock": "reserve_mem",
+    "block": "block",
+    "kexec_metadata": "kexec-metadata",
+}
+_KEPT_OUT = re.compile(r"LIVEUPDATE_TEST_\w+|_LINUX_\w+_H|KHO_VMALLOC_FLAGS_MASK", re.ASCII)
+
+ROOT = "KHO_FDT_COMPATIBLE"
+LUO = ("LUO_ABI_COMPATIBLE", "LUO_FDT_COMPATIBLE")
+SESSION = "LUO_FDT_SESSION_COMPATIBLE"
+FLB = "LUO_FDT_FLB_COMPATIBLE"
+MEMFD = "MEMFD_LUO_FH_COMPATIBLE"
+RESERVE_MEM = "MEMBLOCK_KHO_NODE_COMPATIBLE"
+REGION = "RESERVE_MEM_KHO_NODE_COMPATIBLE"
+KHO_TEST = "KHO_TEST_COMPAT"
+METADATA = "KHO_KEXEC_METADATA_VERSION"
+BLOB = ("KHO_SUB_TREE_PROP_NAME", "KHO_FDT_SUB_TREE_PROP_NAME", "PROP_SUB_FDT")
+BITMAP_BITS = "PRESERVE_BITS"
+LEAF_LOG2 = "KHO_BITMAP_SIZE_LOG2"
+TREE_DEPTH = "KHO_TREE_MAX_DEPTH"
+
+_GOVERNORS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("root", "memory map", "scratch", "vmalloc", "block"), (ROOT,)),
+    "luo": LUO,
+    "session": (SESSION, *LUO),
+    "flb": (FLB, *LUO),
+    "memfd": (MEMFD,),
+    "reserve_mem": (RESERVE_MEM,),
+    "kho_test": (KHO_TEST,),
+    "kexec-metadata": (METADATA,),
+}
+VERSIONS = frozenset({name for names in _GOVERNORS.values() for name in names} | {REGION})
+"""Constants that are versions."""
+
+
+def is_handover(path: str) -> bool:
+    """Whether a file of a kernel's tree may define a part of the handover."""
+    return _FILES.fullmatch(path) is not None
+
+
+def component(name: str, path: str) -> str | None:
+    """The component that a definition belongs to, None if it is no part of a handover.
+
+    Of a header that khoci does not know it is what the header is called.
+    """
+    if _KEPT_OUT.fullmatch(name):
+        return None
+    found = next((of for names, of in _BY_NAME if names.fullmatch(name)), None)
+    if found or not path.startswith(HEADERS):
+        return found
+    stem = PurePosixPath(path).stem
+    return _BY_HEADER.get(stem, stem)
+
+
+def governors(of: str) -> tuple[str, ...]:
+    """The constants of which the first that a kernel has is the version of a component."""
+    return _GOVERNORS.get(of, ())
