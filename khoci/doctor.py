@@ -84,9 +84,31 @@ NEEDS = (
         pacman="glibc",
     ),
     _tool("setpriv", "ends guests when khoci dies", "util-linux"),
+    Need(
+        name="bubblewrap",
+        command=("bwrap", "--version"),
+        purpose="the sandbox that series from lists are built in",
+        apt="bubblewrap",
+        dnf="bubblewrap",
+        pacman="bubblewrap",
+        required=False,
+    ),
     _tool("ccache", "makes second builds fast", "ccache", required=False),
     _tool("perl", "some kernel configs", "perl", "perl-interpreter", "perl", required=False),
 )
+
+TEST_NEEDS = (
+    Need(
+        name="public-inbox",
+        command=("public-inbox-init", "--help"),
+        purpose="serves the mail that the tests fetch",
+        found_word="public-inbox-init",
+        apt="public-inbox",
+        dnf="public-inbox",
+        pacman="public-inbox",
+    ),
+)
+"""What khoci's own tests need besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,16 +171,18 @@ def install(needs: Sequence[Need]) -> None:
 
 @click.command(short_help="What the host has and lacks.")
 @click.option("--install", "wants_install", is_flag=True, help="Install what is missing.")
+@click.option("--tests", is_flag=True, help="And what khoci's own tests need.")
 @click.pass_context
-def doctor(context: click.Context, *, wants_install: bool) -> None:
+def doctor(context: click.Context, *, wants_install: bool, tests: bool) -> None:
     """List what khoci needs of this host, found or missing.
 
     Exit code 0 if all that is required is there, else 3.
     """
-    findings = examine()
+    needs = (*NEEDS, *TEST_NEEDS) if tests else NEEDS
+    findings = examine(needs)
     if wants_install and (lacking := missing(findings)):
         install(lacking)
-        findings = examine()
+        findings = examine(needs)
     click.echo(table(findings))
     if lacking := missing(findings, required_only=True):
         click.echo(f"\n{_advice(lacking)}")

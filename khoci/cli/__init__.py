@@ -15,7 +15,7 @@ _COMMANDS = {
     "diff-decode": ("khoci.cli.decode", "diff_decode_command"),
     "doctor": ("khoci.doctor", "doctor"),
     "fault": ("khoci.cli.fault", "fault_group"),
-    "kernel": ("khoci.kernel.commands", "kernel"),
+    "kernel": ("khoci.cli.kernel", "kernel"),
     "matrix": ("khoci.cli.matrix", "matrix_group"),
     "predict": ("khoci.cli.predict", "predict_command"),
     "selftest": ("khoci.cli.selftest", "selftest_command"),

@@ -44,6 +44,14 @@ def matrix_options(command: click.decorators.FC) -> click.decorators.FC:
     return command
 
 
+no_sandbox_option = click.option(
+    "--no-sandbox",
+    is_flag=True,
+    envvar="KHOCI_NO_SANDBOX",
+    help="Build kernels of strangers without a sandbox: their code runs with all your rights.",
+)
+
+
 accelerator_option = click.option(
     "--accel",
     type=click.Choice(tuple(ACCELERATORS)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,8 @@ class KernelSpec:
     ``exceptions`` says in which releases a symbol may be asked for.
     ``patches`` are applied in order. ``cmdline`` is added to its kernel command line.
     ``full_tree`` unpacks all of the sources, for configs that need more drivers than a
-    virtual machine does.
+    virtual machine does. ``untrusted``: strangers wrote the patches (where there are none, the
+    source), so it is built in a sandbox; the bytes are the same, and so is the key.
     """
 
     name: str
@@ -95,6 +96,7 @@ class KernelSpec:
     patches: tuple[Path, ...] = ()
     cmdline: str = ""
     full_tree: bool = False
+    untrusted: bool = False
 
     @property
     def version(self) -> tuple[int, ...]:
@@ -113,6 +115,15 @@ class Kernels:
     def names(self) -> tuple[str, ...]:
         """All names: releases by number, then the others by name."""
         return tuple(sorted(self.by_name, key=_order))
+
+    def trusted(self) -> Kernels:
+        """The same kernels, trusted all: what ``--no-sandbox`` asks for.
+
+        What their patches make of the makefiles then runs with the rights of the user, in the
+        trees that other kernels are built in.
+        """
+        trusted = {name: replace(spec, untrusted=False) for name, spec in self.by_name.items()}
+        return Kernels(self.file, trusted)
 
     def select(self, name: str) -> KernelSpec:
         """The kernel called ``v6.18.15`` or ``6.18.15``, or the newest of the series ``6.18``.
@@ -175,16 +186,36 @@ def load_kernels(path: Path) -> Kernels:
     return Kernels(path, {name: _kernel(name, table) for name, table in tables.items()})
 
 
+def usual_kernel(name: str, source: Source) -> KernelSpec:
+    """A kernel that no file defines: with the fragments that one gets that names none.
+
+    Raises:
+        UsageError: a fragment is not there.
+    """
+    table = Table(Path("matrix/kernels.toml"), f"kernel.{name}", {})
+    return KernelSpec(
+        name=name,
+        sources=(source,),
+        config=tuple(_fragment(table, word) for word in DEFAULT_CONFIG),
+        exceptions=_kconfig(table.file, "exceptions.toml"),
+    )
+
+
 def _order(name: str) -> tuple[bool, tuple[int, ...], str]:
     number = release_number(name)
     return not number, number, name
 
 
 def _kernel(name: str, table: Table) -> KernelSpec:
-    table.only("arch", "series", "sources", "config", "patches", "cmdline", "full_tree")
+    table.only(
+        "arch", "series", "sources", "config", "patches", "cmdline", "full_tree", "untrusted"
+    )
     sources = tuple(_source(source) for source in table.tables("sources"))
     if not sources:
         raise table.error("key 'sources' is missing")
+    strange = any(isinstance(each, GitSource) and _is_applied(each.ref) for each in sources)
+    if strange and table.strings("patches"):
+        raise table.error("a branch of khoci's with patches: apply-series --onto does that")
     arch = table.string("arch") or "x86_64"
     if arch not in ARCHES:
         raise table.error(f"arch '{arch}' is not supported{did_you_mean(arch, ARCHES)}")
@@ -198,7 +229,13 @@ def _kernel(name: str, table: Table) -> KernelSpec:
         patches=tuple(_existing(table, Path(word)) for word in table.strings("patches")),
         cmdline=table.string("cmdline") or "",
         full_tree=table.boolean("full_tree") or False,
+        untrusted=strange or table.boolean("untrusted") or False,
     )
+
+
+def _is_applied(ref: str) -> bool:
+    """Whether it is a branch of a series that khoci applied, which strangers wrote."""
+    return ref.removeprefix("refs/").removeprefix("heads/").startswith("khoci/")
 
 
 def _series(name: str) -> str | None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,44 +14,66 @@ from khoci.errors import BuildError, HarnessError, KhociError
 from khoci.files import write_atomic
 from khoci.kernel.arch import ARCHES
 from khoci.kernel.cache import CONFIG, IMAGE, LOG, METADATA, SYSTEM_MAP
-from khoci.kernel.disk import full
-from khoci.kernel.make import OBJECTS, Make, first_errors
+from khoci.kernel.disk import full, require_space
+from khoci.kernel.limits import LIMITS, Limits
+from khoci.kernel.made import made_config, made_image, made_release, made_system_map
+from khoci.kernel.make import Make, first_errors
 from khoci.kernel.source import describe
-from khoci.kernel.workspace import kept_space, work_space
+from khoci.kernel.workspace import Shop, space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from khoci.config.kernels import KernelSpec
     from khoci.kernel.cache import Cache
     from khoci.kernel.job import Job
     from khoci.kernel.workspace import Workspace
     from khoci.progress import Progress
 
 USUAL_STEPS = 1200
+_FREE_MB = 10
+"""Stay free when a kernel is copied into the cache."""
 
 
-def build(job: Job, cache: Cache, progress: Progress, jobs: int | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class How:
+    """How to build.
+
+    Attributes:
+        jobs: of make, as many as cores if None.
+        limits: of the sandbox that an ``untrusted`` kernel is built in.
+        keep: whether a kernel without patches leaves its objects to those that are made of it.
+    """
+
+    jobs: int | None = None
+    limits: Limits = LIMITS
+    keep: bool = False
+
+
+def build(job: Job, cache: Cache, progress: Progress, how: How) -> None:
     """Build a kernel into the cache. The caller holds the key.
 
     Raises:
         BuildError: it cannot be patched, configured or compiled; the detail has the first errors.
         HarnessError: sources, disk or tools fail.
     """
-    space = kept_space if job.spec.patches else work_space
     with cache.new_folder(job.key) as folder:
         record = _Record(job, folder)
         failed_log = cache.failed / cache.folder(job.key).name / LOG
         with (
             record.outcome(failed_log),
-            space(job, cache, folder / LOG, progress, jobs) as work,
+            space(job, Shop(cache, folder / LOG, progress, how.jobs, how.limits, how.keep)) as work,
         ):
             make = work.make
-            record.update(command=make.command(ARCHES[job.spec.arch].target), reused=work.reused)
+            record.update(
+                command=make.command(ARCHES[job.spec.arch].target),
+                reused=work.reused,
+                sandbox=make.sandbox is not None,
+            )
             steps = _compile(job, work, cache, progress)
-            _keep(make, job.spec.arch, folder)
-            release = (make.tree / OBJECTS / "include/config/kernel.release").read_text()
-            record.update(release=release.strip(), steps=steps)
+            _keep(job.spec, make.tree, folder)
+            record.update(release=made_release(job.spec.name, make.tree), steps=steps)
 
 
 class _Record:
@@ -125,11 +148,15 @@ def _failure(name: str, make: Make) -> HarnessError:
     return BuildError(f"{name}: does not build: {first}", "\n".join(errors[1:]))
 
 
-def _keep(make: Make, arch: str, folder: Path) -> None:
-    objects = make.tree / OBJECTS
-    shutil.copyfile(objects / ARCHES[arch].image, folder / IMAGE)
-    shutil.copyfile(objects / "System.map", folder / SYSTEM_MAP)
-    shutil.copyfile(objects / ".config", folder / CONFIG)
+def _keep(spec: KernelSpec, tree: Path, folder: Path) -> None:
+    image = made_image(spec.name, tree, ARCHES[spec.arch].image)
+    system_map = made_system_map(spec.name, tree)
+    config = made_config(spec.name, tree).encode()
+    size = image.stat().st_size + system_map.stat().st_size + len(config)
+    require_space(folder, size // 1_000_000 + _FREE_MB, spec.name)
+    shutil.copyfile(image, folder / IMAGE)
+    shutil.copyfile(system_map, folder / SYSTEM_MAP)
+    (folder / CONFIG).write_bytes(config)
 
 
 def _usual_steps(cache: Cache) -> int:

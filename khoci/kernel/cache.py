@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from khoci.errors import HarnessError
 from khoci.kernel import trees
 from khoci.kernel.fragments import parse_config
 
@@ -43,10 +44,28 @@ class Artifact:
     cmdline: str = ""
 
     def has(self, symbol: str) -> bool | None:
-        """Whether the config symbol (without ``CONFIG_``) is y or m; None if nobody knows."""
+        """Whether the config symbol (without ``CONFIG_``) is y or m; None if nobody knows.
+
+        Raises:
+            HarnessError: the config cannot be read.
+        """
+        text = self.config_text()
+        return None if text is None else parse_config(text).get(symbol, "n") in ("y", "m")
+
+    def config_text(self) -> str | None:
+        """The config, whatever bytes it has; None if nobody knows it.
+
+        Raises:
+            HarnessError: it cannot be read.
+        """
         if self.config is None:
             return None
-        return parse_config(self.config.read_text()).get(symbol, "n") in ("y", "m")
+        try:
+            return self.config.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise HarnessError(
+                f"{self.name}: {self.config} cannot be read: {error.strerror}"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +86,12 @@ def key_of(inputs: Mapping[str, object]) -> str:
 
 
 class Cache:
-    """The folders below the cache: ``downloads``, ``trees``, ``kernels`` and so on."""
+    """The folders below the cache: ``downloads``, ``trees``, ``kernels`` and so on.
+
+    ``linux`` is the repository that `khoci tree init` makes, ``series`` holds fetched series,
+    ``b4`` its state.
+    ``definitions`` has what `khoci.kernel.definitions` keeps of sources.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -76,6 +100,10 @@ class Cache:
         self.kernels = root / "kernels"
         self.failed = root / "failed"
         self.initramfs = root / "initramfs"
+        self.linux = root / "linux.git"
+        self.series = root / "series"
+        self.b4 = root / "b4"
+        self.definitions = root / "definitions"
 
     def folder(self, key: str) -> Path:
         """Where the kernel with ``key`` lies once it is complete."""
@@ -143,6 +171,7 @@ class Cache:
         found += [_kernel_entry(path, "failed build") for path in _folders(self.failed)]
         found += _file_entries(self.downloads, "download")
         found += _file_entries(self.initramfs, "initramfs")
+        found += _file_entries(self.definitions, "definitions")
         found += [_tree_entry(tree) for tree in trees.not_held(self.trees)]
         return found
 

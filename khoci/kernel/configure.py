@@ -18,7 +18,8 @@ from khoci.kernel.fragments import (
     render,
 )
 from khoci.kernel.kconfig import explain
-from khoci.kernel.make import OBJECTS, Make, first_errors
+from khoci.kernel.made import made_config
+from khoci.kernel.make import Make, first_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from khoci.config.kernels import KernelSpec
 
 _FRAGMENT = "khoci.config"
+_NUMBER = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL)\s*=\s*(\d{1,9})\b", re.MULTILINE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +57,28 @@ def request_of(spec: KernelSpec) -> Request:
     return Request(load_fragments(spec.config), load_exceptions(spec.exceptions))
 
 
-def configure(name: str, make: Make, request: Request) -> Path:
-    """Make the ``.config`` of a tree and return its path.
+def configure(name: str, make: Make, request: Request) -> None:
+    """Make the ``.config`` of a tree.
 
     Raises:
         BuildError: make fails, or the tree's Kconfig does not grant a request; the message names
             the symbol and what it lacks.
     """
     asked = applicable(request.asked, request.spans, tree_release(make.tree)[:2])
-    objects = make.tree / OBJECTS
-    objects.mkdir(exist_ok=True)
-    (objects / _FRAGMENT).write_text(render(asked))
+    make.objects.mkdir(exist_ok=True)
+    (make.objects / _FRAGMENT).write_text(render(asked))
     if make.run("allnoconfig", f"KCONFIG_ALLCONFIG={_FRAGMENT}") != 0:
         raise BuildError(
             f"{name}: make allnoconfig failed (log: {make.log})", "\n".join(first_errors(make.log))
         )
-    result = objects / ".config"
-    _check(name, make, asked, parse_config(result.read_text()))
-    return result
+    _check(name, make, asked, parse_config(made_config(name, make.tree)))
 
 
 def tree_release(tree: Path) -> tuple[int, int, int]:
     """The release a tree's Makefile states, as (major, minor, patch)."""
-    text = (tree / "Makefile").read_text(encoding="utf-8", errors="replace")
-    found = dict(re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL)\s*=\s*(\d+)", text, re.MULTILINE))
+    makefile = tree / "Makefile"
+    text = makefile.read_text(encoding="utf-8", errors="replace") if makefile.is_file() else ""
+    found = dict(_NUMBER.findall(text))
     if not {"VERSION", "PATCHLEVEL"} <= found.keys():
         raise HarnessError(f"{tree}/Makefile: states no kernel version")
     return int(found["VERSION"]), int(found["PATCHLEVEL"]), int(found.get("SUBLEVEL", 0))
@@ -88,9 +88,9 @@ def _check(name: str, make: Make, asked: Config, config: Config) -> None:
     missing = lost(asked, config)
     if not missing:
         return
+    why = explain(make.tree, make.srcarch, missing, config)
     reasons = [
-        f"{render({symbol: value}).strip()}: {explain(make.tree, make.srcarch, symbol, config)}"
-        for symbol, value in missing.items()
+        f"{render({symbol: value}).strip()}: {why[symbol]}" for symbol, value in missing.items()
     ]
     raise BuildError(
         f"{name}: {len(missing)} of {len(asked)} requests lost in configuration: {reasons[0]}",

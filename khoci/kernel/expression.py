@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(
     r'\s*(&&|\|\||!=|<=|>=|[=<>!()]|"[^"]*"|\$\([^()]*(?:\([^()]*\)[^()]*)*\)|[^\s&|!=<>()]+)'
 )
+_MOST_NESTED = 50
 _NUMBER = re.compile(r"\d+|0x[0-9a-fA-F]+")
 _ORDER: Mapping[str, Callable[[int, int], bool]] = {
     "<": operator.lt,
@@ -24,9 +25,13 @@ _ORDER: Mapping[str, Callable[[int, int], bool]] = {
 def holds(expression: str, config: Mapping[str, str]) -> bool:
     """Whether ``expression`` is y or m under ``config``.
 
-    Macros (``$(cc-option,...)``) are taken as true: only the build could answer them.
+    Macros (``$(cc-option,...)``) are taken as true: only the build could answer them. So is an
+    expression that is nested deeper than any sensible one.
     """
-    return _Reader(_TOKEN.findall(expression), config).alternatives()
+    try:
+        return _Reader(_TOKEN.findall(expression), config).alternatives()
+    except _TooDeepError:
+        return True
 
 
 def conjuncts(expression: str) -> list[str]:
@@ -41,12 +46,17 @@ def conjuncts(expression: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
+class _TooDeepError(Exception):
+    pass
+
+
 class _Reader:
     """Recursive descent over the tokens of one expression."""
 
     def __init__(self, tokens: list[str], config: Mapping[str, str]) -> None:
         self._tokens = tokens[::-1]
         self._config = config
+        self._nested = 0
 
     def alternatives(self) -> bool:
         value = self._both()
@@ -61,13 +71,21 @@ class _Reader:
         return value
 
     def _one(self) -> bool:
-        if self._accept("!"):
-            return not self._one()
+        wanted = True
+        while self._accept("!"):
+            wanted = not wanted
         if self._accept("("):
-            value = self.alternatives()
-            self._accept(")")
-            return value
-        return self._comparison()
+            return self._group() == wanted
+        return self._comparison() == wanted
+
+    def _group(self) -> bool:
+        if self._nested == _MOST_NESTED:
+            raise _TooDeepError
+        self._nested += 1
+        value = self.alternatives()
+        self._nested -= 1
+        self._accept(")")
+        return value
 
     def _comparison(self) -> bool:
         left = self._value()

@@ -1,11 +1,16 @@
 """Why a configuration did not take a symbol: the Kconfig files of the tree are read and asked.
 
 This is no full Kconfig reader (``make`` decides what a configuration is): it finds the stanzas of
-a symbol with all they depend on, by the rules of Documentation/kbuild/kconfig-language.rst.
+symbols with all they depend on, by the rules of Documentation/kbuild/kconfig-language.rst.
+
+Strangers may have written the tree, and this is not read in a sandbox: only plain files in the
+tree are opened, and what is beyond the bounds below is passed over. Each is twice of what
+Linux has, or more.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,19 +19,20 @@ from typing import TYPE_CHECKING
 from khoci.kernel.expression import conjuncts, holds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 _MAX_DEPTH = 16
+_MAX_FILES = 20_000
+_MAX_FILE_BYTES = 2_000_000
+_MAX_BYTES = 12_000_000
+_MAX_STATEMENT = 2000
+_MAX_CONDITIONS = 50
+_MAX_STANZAS = 20
+"""Of one symbol."""
+_LONGEST = 500
+"""Characters of a reason."""
 _BLOCKS = ("menu", "choice", "if")
 _PROMPT = re.compile(r'(?:bool|tristate|prompt|int|hex|string) "(?:[^"\\]|\\.)*"(?: if (.+))?')
-
-
-@dataclass(slots=True)
-class _Block:
-    """An open ``menu``, ``choice`` or ``if``, with what it demands."""
-
-    kind: str
-    conditions: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -43,9 +49,19 @@ class Stanza:
     prompts: list[str] = field(default_factory=list)
 
 
-def explain(tree: Path, srcarch: str, symbol: str, config: Mapping[str, str]) -> str:
-    """One phrase on why ``symbol`` is not what was asked for under ``config``."""
-    found = [stanza for stanza in stanzas(tree, srcarch) if stanza.symbol == symbol]
+def explain(
+    tree: Path, srcarch: str, symbols: Collection[str], config: Mapping[str, str]
+) -> dict[str, str]:
+    """Of each of ``symbols``, one phrase on why it is not what was asked for under ``config``."""
+    found: dict[str, list[Stanza]] = {symbol: [] for symbol in symbols}
+    for stanza in stanzas(tree, srcarch):
+        same = found.get(stanza.symbol)
+        if same is not None and len(same) < _MAX_STANZAS:
+            same.append(stanza)
+    return {symbol: _fit(_reason(of, config)) for symbol, of in found.items()}
+
+
+def _reason(found: list[Stanza], config: Mapping[str, str]) -> str:
     if not found:
         return "this tree has no such symbol"
     reasons = [(unmet(stanza, config), stanza) for stanza in found]
@@ -56,6 +72,12 @@ def explain(tree: Path, srcarch: str, symbol: str, config: Mapping[str, str]) ->
     if not any(stanza.prompts for stanza in found):
         return f"cannot be set by hand, other symbols select it ({where})"
     return f"its dependencies are met; another symbol selects or excludes it ({where})"
+
+
+def _fit(reason: str) -> str:
+    """The reason without what a terminal would not print, at most so long."""
+    text = "".join(filter(str.isprintable, reason))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
 
 
 def unmet(stanza: Stanza, config: Mapping[str, str]) -> list[str]:
@@ -72,32 +94,51 @@ def stanzas(tree: Path, srcarch: str) -> Iterator[Stanza]:
 
 
 class _Walk:
-    """A walk through Kconfig files that knows which blocks are open."""
+    """A walk through Kconfig files that knows what the open blocks demand."""
 
     def __init__(self, tree: Path, srcarch: str) -> None:
-        self._tree = tree
+        self._tree = tree.resolve()
         self._srcarch = srcarch
-        self._blocks: list[_Block] = []
+        self._blocks: list[list[str]] = []
         self._stanza: Stanza | None = None
+        self._files = 0
+        self._bytes = 0
 
     def file(self, name: str, depth: int) -> Iterator[Stanza]:
         """The stanzas of one file and of those it sources."""
-        path = self._tree / name
-        if depth > _MAX_DEPTH or not path.is_file():
+        self._files += 1
+        if depth > _MAX_DEPTH or self._files > _MAX_FILES:
             return
-        for number, line in _statements(path.read_text(encoding="utf-8", errors="replace")):
+        for number, line in _statements(self._text(name)):
             keyword, _, rest = line.partition(" ")
             yield from self._close_stanza(keyword)
             if keyword in ("source", "rsource", "osource", "orsource"):
                 yield from self.file(self._sourced(rest, keyword, name), depth + 1)
             elif keyword in ("config", "menuconfig"):
-                inherited = [text for block in self._blocks for text in block.conditions]
-                self._stanza = Stanza(rest.strip(), name, number, inherited)
+                self._stanza = Stanza(rest.strip(), name, number, self._inherited())
             elif keyword == "comment":
                 self._stanza = Stanza("", name, number)
             else:
                 self._statement(keyword, rest.strip(), line)
         yield from self._close_stanza("source")
+
+    def _text(self, name: str) -> str:
+        """The text of a file in the tree; nothing of what is elsewhere, no file, or too much."""
+        try:
+            path = Path(os.path.realpath(self._tree / name))
+            if not path.is_relative_to(self._tree) or not path.is_file():
+                return ""
+            size = path.stat().st_size
+            if size > _MAX_FILE_BYTES or self._bytes + size > _MAX_BYTES:
+                return ""
+            self._bytes += size
+            return path.read_text(encoding="utf-8", errors="replace")
+        except (OSError, ValueError):
+            return ""
+
+    def _inherited(self) -> list[str]:
+        """What the open blocks demand of all in them."""
+        return list(self._blocks[-1]) if self._blocks else []
 
     def _close_stanza(self, keyword: str) -> Iterator[Stanza]:
         """Yield the open stanza when ``keyword`` starts something new."""
@@ -108,20 +149,22 @@ class _Walk:
 
     def _statement(self, keyword: str, rest: str, line: str) -> None:
         if keyword in _BLOCKS:
-            self._blocks.append(_Block(keyword, [rest] if keyword == "if" else []))
+            self._blocks.append(self._inherited())
+            if keyword == "if":
+                _add(rest, self._blocks[-1])
         elif keyword in ("endmenu", "endchoice", "endif"):
             if self._blocks:
                 self._blocks.pop()
         elif keyword == "depends":
             self._depend(rest.removeprefix("on").strip())
         elif self._stanza and (match := _PROMPT.match(line)):
-            self._stanza.prompts.append(match[1] or "y")
+            _add(match[1] or "y", self._stanza.prompts)
 
     def _depend(self, condition: str) -> None:
         if self._stanza:
-            self._stanza.conditions.append(condition)
+            _add(condition, self._stanza.conditions)
         elif self._blocks:
-            self._blocks[-1].conditions.append(condition)
+            _add(condition, self._blocks[-1])
 
     def _sourced(self, quoted: str, keyword: str, name: str) -> str:
         path = quoted.strip().strip('"')
@@ -130,10 +173,16 @@ class _Walk:
         return str(Path(name).parent / path) if "rsource" in keyword else path
 
 
+def _add(condition: str, conditions: list[str]) -> None:
+    if len(conditions) < _MAX_CONDITIONS:
+        conditions.append(condition)
+
+
 def _statements(text: str) -> Iterator[tuple[int, str]]:
     """Lines that say something, joined where they continue, without help texts and comments."""
     help_indent: int | None = None
-    joined, start = "", 0
+    joined: list[str] = []
+    start = 0
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.expandtabs()
         if not line.strip():
@@ -145,14 +194,15 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
                 continue
             help_indent = None
         start = start if joined else number
-        joined += line.strip()
-        if joined.endswith("\\"):
-            joined = joined[:-1]
+        joined.append(line.strip())
+        if joined[-1].endswith("\\"):
+            joined[-1] = joined[-1][:-1]
             continue
-        statement, joined = joined, ""
+        statement = "".join(joined)
+        joined.clear()
         if statement in ("help", "---help---"):
             help_indent = 0
-        elif not statement.startswith("#"):
+        elif not statement.startswith("#") and len(statement) <= _MAX_STATEMENT:
             yield start, re.sub(r"\s+", " ", _uncommented(statement))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from khoci.config.kernels import (
@@ -18,7 +18,7 @@ from khoci.errors import HarnessError
 from khoci.kernel.download import NotThereError, UnreachableError, download, verified
 from khoci.kernel.gittree import configured_tree, export, tree_id
 from khoci.kernel.mirror import deb_name, mirrors, pool_path
-from khoci.kernel.unpack import Choice, unpack_deb, unpack_tarball
+from khoci.kernel.unpack import Choice, packed_in, unpack_deb, unpack_tarball
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +90,25 @@ def fill_tree(
             tarball = _fetch_tarball(source, downloads, progress)
             with _told(progress, f"unpacking {tarball.name}"):
                 unpack_tarball(tarball, tree, chosen)
+
+
+@contextmanager
+def packed_tree(
+    source: DebianSource | TarballSource, downloads: Path, progress: Progress
+) -> Iterator[IO[bytes]]:
+    """The tar archive, compressed, of a source tree; fetched if need be.
+
+    Raises:
+        NotThereError, UnreachableError: it cannot be fetched now.
+        HarnessError: what was fetched is wrong or damaged, or the disk is full.
+    """
+    match source:
+        case DebianSource():
+            with packed_in(fetch_package(source.package, downloads, progress)) as packed:
+                yield packed
+        case TarballSource():
+            with _fetch_tarball(source, downloads, progress).open("rb") as packed:
+                yield packed
 
 
 def fetch_package(package: Package, downloads: Path, progress: Progress) -> Path:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from khoci.config.kernels import DebianImageSource, ImageSource
 from khoci.errors import HarnessError, UsageError
-from khoci.kernel.build import build
+from khoci.kernel.build import How, build
 from khoci.kernel.cache import CONFIG, IMAGE, SYSTEM_MAP, Artifact, Cache, key_of
 from khoci.kernel.configure import request_of
 from khoci.kernel.disk import one_line
 from khoci.kernel.download import NotThereError, UnreachableError, file_sha256
 from khoci.kernel.images import local_image, package_key, unpack_packages
 from khoci.kernel.job import Job, inputs_of
+from khoci.kernel.limits import LIMITS, Limits
 from khoci.kernel.source import describe, identity, on_disk
-from khoci.kernel.workspace import work_space
+from khoci.kernel.workspace import Shop, work_space
 from khoci.paths import cache_dir
 from khoci.progress import NoProgress
 
@@ -33,16 +34,23 @@ def obtain(
     spec: KernelSpec,
     progress: Progress | None = None,
     cache: Cache | None = None,
-    jobs: int | None = None,
+    how: How | None = None,
 ) -> Artifact:
     """The kernel, ready to boot.
 
     What the cache has is returned at once, without network. Otherwise the first usable source is
     taken; one that cannot be fetched now makes way for the next.
 
+    Args:
+        spec: the kernel.
+        progress: who is told how far it is.
+        cache: where kernels are, the user's if not given.
+        how: to build it. There is no way around the sandbox of an ``untrusted`` kernel here: who
+            wants that says that it is trusted (``Kernels.trusted``).
+
     Raises:
-        BuildError: it cannot be built.
-        HarnessError: none of its sources can be had, or the host fails.
+        BuildError: it cannot be built, or exceeds a limit of the sandbox.
+        HarnessError: none of its sources can be had, or the host fails, or has no sandbox.
         UsageError: the kernel's definition is wrong.
     """
     cache, progress = cache or Cache(cache_dir()), progress or NoProgress()
@@ -50,7 +58,7 @@ def obtain(
     for usable in _usable(spec):
         try:
             with one_line(spec.name, cache.root):
-                return _obtain(spec, usable, cache, progress, jobs)
+                return _obtain(spec, usable, cache, progress, how or How())
         except (NotThereError, UnreachableError) as error:
             failure = error
     raise HarnessError(f"{spec.name}: {failure}")
@@ -85,8 +93,12 @@ def configured(
     spec: KernelSpec,
     progress: Progress | None = None,
     cache: Cache | None = None,
+    limits: Limits = LIMITS,
 ) -> Iterator[Make]:
     """A patched, configured tree of the kernel to look at and build in; removed at the end.
+
+    What runs code of the tree has to go through the Make: that of an ``untrusted`` kernel has
+    its sandbox around it, with these limits.
 
     Raises:
         UsageError: the kernel is a ready image.
@@ -99,7 +111,7 @@ def configured(
     with (
         one_line(spec.name, cache.root),
         cache.work_log() as log,
-        work_space(jobs[0], cache, log, progress) as work,
+        work_space(jobs[0], Shop(cache, log, progress, limits=limits)) as work,
     ):
         yield work.make
 
@@ -124,7 +136,11 @@ def _usable(spec: KernelSpec) -> list[Usable]:
 
 
 def _obtain(
-    spec: KernelSpec, usable: Usable, cache: Cache, progress: Progress, jobs: int | None
+    spec: KernelSpec,
+    usable: Usable,
+    cache: Cache,
+    progress: Progress,
+    how: How,
 ) -> Artifact:
     if isinstance(usable, ImageSource):
         return local_image(spec, usable)
@@ -134,7 +150,7 @@ def _obtain(
             if cache.has(key):
                 pass
             elif isinstance(usable, Job):
-                build(usable, cache, progress, jobs)
+                build(usable, cache, progress, how)
             else:
                 unpack_packages(spec, usable, cache, progress)
     return _artifact(spec, key, cache)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
+import subprocess
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -33,7 +33,10 @@ _MARKER = "tree.json"
 
 @dataclass(frozen=True, slots=True)
 class KeptTree:
-    """A tree that is held. ``last`` is the kernel whose objects it has; '' if it is new, empty."""
+    """A tree that is held.
+
+    ``last`` is the kernel whose objects it has, and that it failed if so; '' if it is new, empty.
+    """
 
     folder: Path
     last: str
@@ -53,10 +56,10 @@ def work_tree(trees: Path) -> Iterator[Path]:
     lock = _lock(folder)
     with FileLock(lock):
         try:
-            folder.mkdir()
+            folder.mkdir(mode=0o700)  # a file of a stranger's build may be setuid
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _delete(folder)
             lock.unlink(missing_ok=True)
 
 
@@ -77,7 +80,7 @@ def kept_tree(
         try:
             yield tree
         except BuildError:
-            _give_back(folder, origin, kernel)
+            _give_back(folder, origin, f"{kernel} (failed)")
             raise
         except BaseException:
             _remove(folder)
@@ -178,7 +181,14 @@ def _remove(tree: Path) -> None:
     doomed = tree.with_name(f"tree-{secrets.token_hex(4)}")
     with suppress(FileNotFoundError):
         tree.replace(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+    _delete(doomed)
+
+
+def _delete(tree: Path) -> None:
+    """Delete a tree, be it nested deeper than Python goes, or its folders not to be entered."""
+    for command in (["rm", "-rf"], ["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+        if tree.exists():
+            subprocess.run([*command, "--", tree], capture_output=True, check=False)
 
 
 def _marker(tree: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
@@ -59,10 +60,21 @@ def lean(srcarch: str, also: Collection[str] = ()) -> Choice:
 
 def unpack_deb(deb: Path, folder: Path, chosen: Choice) -> None:
     """Unpack the chosen files of the tree inside a ``linux-source`` package."""
+    with packed_in(deb) as content:
+        _unpack(content, folder, chosen, deb)
+
+
+@contextmanager
+def packed_in(deb: Path) -> Iterator[IO[bytes]]:
+    """The packed tree inside a ``linux-source`` package.
+
+    Raises:
+        HarnessError: it holds none, or is damaged.
+    """
     with package_files(deb) as files:
         for member, content in files:
             if member.name.startswith("./usr/src/") and ".tar." in member.name:
-                _unpack(content, folder, chosen, deb)
+                yield content
                 return
     raise HarnessError(f"{deb}: holds no packed source tree below usr/src")
 

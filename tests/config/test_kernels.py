@@ -189,3 +189,21 @@ def test_errors_name_file_table_and_key(tmp_path: Path, text: str, message: str)
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"kernels\.toml: cannot be read: No such file"):
         load_kernels(tmp_path / "kernels.toml")
+
+
+def test_kernels_of_strangers_and_who_trusts_them(tmp_path: Path) -> None:
+    source = f'sources = [{{ tarball = "https://x/y.tar.xz", sha256 = "{DIGEST}" }}]'
+    kernels = load(tmp_path, f"[kernel.rfc]\n{source}\nuntrusted = true\n[kernel.mine]\n{source}\n")
+    assert [kernels.select(name).untrusted for name in ("rfc", "mine")] == [True, False]
+    trusted = kernels.trusted()
+    assert trusted.names == kernels.names
+    assert [trusted.select(name).untrusted for name in ("rfc", "mine")] == [False, False]
+
+
+@pytest.mark.parametrize("ref", ["khoci/rfc/v1", "heads/khoci/rfc/v1", "refs/heads/khoci/rfc/v1~2"])
+def test_a_branch_of_khoci_is_untrusted(tmp_path: Path, ref: str) -> None:
+    source = f'sources = [{{ ref = "{ref}" }}]'
+    assert load(tmp_path, f"[kernel.rfc]\n{source}\n").select("rfc").untrusted
+    (tmp_path / "a.patch").touch()
+    with pytest.raises(UsageError, match=r"a branch of khoci's with patches: apply-series --onto"):
+        load(tmp_path, f'[kernel.rfc]\n{source}\npatches = ["a.patch"]\n')

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
+from khoci.cli.kernel import kernel
 from khoci.config.kernels import TarballSource, load_kernels
 from khoci.kernel import store
-from khoci.kernel.commands import kernel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +51,16 @@ def test_list_and_build(run: Run) -> None:
 def test_build_needs_a_name(run: Run) -> None:
     assert "name a kernel, or --all" in str(run("build").exception)
     assert "unknown kernel '6.19'" in str(run("build", "6.19").exception)
+
+
+def test_a_config_is_printed_as_a_terminal_may_show_it(
+    run: Run, cache: Cache, tmp_path: Path
+) -> None:
+    run("build", "6.18")
+    (config,) = cache.kernels.glob("*/config")
+    config.write_bytes(b'CONFIG_NAME="\xff\xc3\xa4\033[2J"\nCONFIG_A=y\n')
+    shown = 'CONFIG_NAME="\N{REPLACEMENT CHARACTER}ä\\x1b[2J"\nCONFIG_A=y\n'
+    assert run("config", "6.18").stdout == shown
 
 
 def test_config_before_and_after_the_build(run: Run, fake: Fake, cache: Cache) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,13 +51,18 @@ def test_no_expression_breaks_the_reader(expression: str) -> None:
     assert holds(expression, CONFIG) in (True, False)
 
 
+@pytest.mark.parametrize(("deep", "value"), [("(", True), ("!", True), ("!(", True), ("A(", True)])
+def test_what_is_nested_too_deep_is_taken_as_true(deep: str, value: bool) -> None:
+    assert holds(deep * 3000 + "A", CONFIG) is value
+
+
 @given(st.lists(st.sampled_from(["A", "!OFF", "(A || OFF)", "M = y", "!(A && M)"]), min_size=1))
 def test_conjuncts_are_the_parts(parts: list[str]) -> None:
     assert conjuncts(" && ".join(parts)) == parts
 
 
 def reasons(tree: Path, symbol: str, **config: str) -> str:
-    return explain(tree, "x86", symbol, config)
+    return explain(tree, "x86", [symbol], config)[symbol]
 
 
 def test_all_that_is_unmet_is_named(tmp_path: Path) -> None:
@@ -103,6 +110,68 @@ def test_blocks_continuations_and_comments(tmp_path: Path) -> None:
     assert found["OUT"] == []
 
 
+def test_files_that_source_each_other_over_and_over_end(tmp_path: Path) -> None:
+    (tmp_path / "Kconfig").write_text('source "Kconfig"\n' * 50 + "config A\n")
+    assert {stanza.symbol for stanza in stanzas(tmp_path, "x86")} == {"A"}
+
+
 def test_a_file_that_sources_itself_ends(tmp_path: Path) -> None:
     (tmp_path / "Kconfig").write_text('source "Kconfig"\nconfig A\n')
     assert {stanza.symbol for stanza in stanzas(tmp_path, "x86")} == {"A"}
+
+
+@pytest.mark.parametrize("keyword", ["source", "osource", "rsource", "orsource"])
+@pytest.mark.parametrize("way", ["absolute", "above", "link"])
+def test_files_elsewhere_are_not_read(tmp_path: Path, keyword: str, way: str) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("config A\n\tdepends on SECRET\n")
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "link").symlink_to(outside)
+    name = {"absolute": str(outside), "above": "../outside", "link": "link"}[way]
+    (tree / "Kconfig").write_text(f'{keyword} "{name}"\n')
+    assert reasons(tree, "A") == "this tree has no such symbol"
+
+
+def test_what_is_no_plain_file_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    names = ["/proc/self/mem", "/dev/zero", "folder", "pipe", "loop", "a" * 300, "nul\0byte"]
+    text = "".join(f'osource "{name}"\n' for name in names)
+    (tmp_path / "Kconfig").write_text(f"{text}config A\n\tdepends on B\n")
+    assert reasons(tmp_path, "A") == "needs B (Kconfig:8)"
+
+
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(300_000_000)
+    (tmp_path / "Kconfig").write_text('osource "huge"\nconfig A\n\tdepends on B\n')
+    tracemalloc.start()
+    assert reasons(tmp_path, "A") == "needs B (Kconfig:2)"
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 10_000_000
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "text",
+    [
+        'osource "many"\n' * 10_000,
+        'osource "nothing"\n' * 100_000,
+        "if A\n" * 100_000 + "config A\n" * 100_000,
+        "A\\\n" * 600_000,
+    ],
+)
+def test_much_of_it_ends_soon(tmp_path: Path, text: str) -> None:
+    (tmp_path / "many").write_text("config B\n" * 200_000)
+    (tmp_path / "Kconfig").write_text(text)
+    assert reasons(tmp_path, "C") == "this tree has no such symbol"
+
+
+def test_a_reason_is_short_and_fit_for_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "Kconfig").write_text("config A\n\tdepends on \033[2JB\n" + "\tdepends on C1\n" * 9)
+    assert reasons(tmp_path, "A").startswith("needs [2JB and C1 (")
+    (tmp_path / "Kconfig").write_text(f"config A\n\tdepends on {'B' * 1900}\n")
+    assert len(reasons(tmp_path, "A")) < 510

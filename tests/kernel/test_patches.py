@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from khoci.errors import BuildError
-from khoci.kernel.patches import patched, touched_by
+from khoci.kernel.patches import patched, renew_hidden, touched_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,3 +179,27 @@ def test_what_patches_leave_alone_keeps_its_time(tree: Path, patch: Path) -> Non
     ):
         pass
     assert (tree / "text.c").stat().st_mtime_ns == then
+
+
+def test_a_header_that_a_new_one_hides_is_made_newer(tree: Path, tmp_path: Path) -> None:
+    hidden = [
+        "include/uapi/linux/magic.h",
+        "arch/x86/include/asm/magic.h",
+        "build/include/generated/own.h",
+    ]
+    others = ["include/uapi/linux/other.h", "fs/linux/magic.h", "include/linux/magic.h"]
+    for name in (*hidden, *others):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(name)
+    (tree / "include/asm").mkdir()
+    (tree / "include/asm/magic.h").symlink_to("../linux/magic.h")
+    shared = tmp_path / "shared.h"
+    shared.hardlink_to(tree / hidden[0])
+    times = {name: (tree / name).stat().st_mtime_ns for name in (*hidden, *others)}
+    created = ["include/linux/magic.h", "mm/asm/magic.h", "mm/own.h", "mm/a[.h"]
+    folders = ("include", "include/uapi", "arch/*/include", "build/include/generated")
+    assert renew_hidden(created, tree, folders) == sorted(hidden)
+    renewed = [name for name in times if (tree / name).stat().st_mtime_ns > times[name]]
+    assert renewed == hidden
+    assert [(tree / name).read_text() for name in times] == list(times)
+    assert shared.stat().st_mtime_ns == times[hidden[0]]

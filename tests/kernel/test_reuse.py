@@ -132,6 +132,7 @@ def test_the_key_is_the_same_with_and_without_a_tree(
     [
         ({"a.c": "#error\n"}, r"does not build: a\.c:1:2: error: so it says"),
         ({"Makefile": "$(error no)\n"}, "states no kernel version"),
+        ({"Makefile": f"VERSION = {'9' * 5000}\nPATCHLEVEL = 1\n"}, "states no kernel version"),
         ({"Kbuild": "$(error no)\n"}, "make allnoconfig failed"),
     ],
 )

@@ -26,7 +26,7 @@ from khoci.config.kernels import (
 )
 from khoci.errors import BuildError, HarnessError, UsageError
 from khoci.kernel import store
-from khoci.kernel.cache import Cache
+from khoci.kernel.cache import Artifact, Cache
 from khoci.kernel.tar import tarfile
 from tests.kernel.fakelinux import MAKEFILE, deb, pack
 
@@ -38,7 +38,7 @@ import sys
 from pathlib import Path
 from khoci.config.kernels import load_kernels
 from khoci.kernel import store
-from khoci.kernel.cache import Cache
+from khoci.kernel.cache import Artifact, Cache
 spec = load_kernels(Path(sys.argv[1])).select("v6.18.15")
 print(store.obtain(spec, cache=Cache(Path(sys.argv[2]))).key)
 """
@@ -102,6 +102,16 @@ def test_the_artifact_knows_its_config(fake: Fake, cache: Cache) -> None:
     assert built.has("B") is False
     assert built.has("C") is False
     assert replace(built, config=None).has("A") is None
+
+
+def test_a_config_with_other_bytes_and_none_to_read(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_bytes(b'CONFIG_NAME="\xff"\nCONFIG_A=y\n')
+    kernel = Artifact("mine", "key", "x86_64", "6.18", tmp_path / "bzImage", None, config)
+    assert (kernel.has("A"), kernel.has("B")) == (True, False)
+    config.unlink()
+    with pytest.raises(HarnessError, match=r"^mine: .*config cannot be read: No such file"):
+        kernel.has("A")
 
 
 def test_the_image_does_not_depend_on_time_place_or_user(

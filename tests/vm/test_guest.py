@@ -162,9 +162,11 @@ def test_qemu_that_is_missing_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_qemu_that_is_killed_is_no_verdict_on_the_guest(tmp_path: Path) -> None:
+    before = children()
+
     async def work(guest: Guest) -> None:
         await guest.run()
-        (qemu,) = children()
+        (qemu,) = children() - before
         os.kill(qemu, signal.SIGKILL)
         await guest.next_line()
 

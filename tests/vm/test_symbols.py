@@ -38,3 +38,11 @@ def test_no_such_symbol(tmp_path: Path, content: str) -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match="cannot be read: No such file"):
         address_of("machine_kexec", tmp_path / "none")
+
+
+@pytest.mark.parametrize("address", ["zzz", "", "-1", "0x1", "f" * 17, "²"])
+def test_an_address_that_is_none(tmp_path: Path, address: str) -> None:
+    path = tmp_path / "System.map"
+    path.write_text(f"{address} T machine_kexec\n", encoding="utf-8")
+    with pytest.raises(HarnessError, match=r"System\.map: states no address of machine_kexec$"):
+        address_of("machine_kexec", path)

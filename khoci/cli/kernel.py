@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from khoci.cli.options import no_sandbox_option
 from khoci.config.kernels import (
     DebianImageSource,
     DebianSource,
@@ -18,10 +18,11 @@ from khoci.config.kernels import (
 )
 from khoci.errors import HarnessError, UsageError
 from khoci.kernel import store
+from khoci.kernel.build import How
 from khoci.kernel.cache import STALE_TREE, Cache, remove
 from khoci.kernel.configure import request_of
 from khoci.kernel.fragments import applicable, render
-from khoci.kernel.make import OBJECTS, environment
+from khoci.kernel.made import made_config
 from khoci.kernel.mirror import deb_name
 from khoci.kernel.source import describe
 from khoci.paths import cache_dir
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from khoci.kernel.cache import Entry
 
 _DAY_SECONDS = 86400
+_DEFINED = "khoci.kernel.defined"
 
 
 @click.group(short_help="Sources, configuration, build and cache of kernels.")
@@ -45,7 +47,9 @@ _DAY_SECONDS = 86400
 @click.pass_context
 def kernel(context: click.Context, file: Path | None) -> None:
     """Get kernels from sources, and look after those that are built."""
-    context.obj = load_kernels(file) if file else known_kernels()
+    defined = load_kernels(file) if file else known_kernels()
+    context.meta[_DEFINED] = defined.names
+    context.obj = defined
 
 
 @kernel.command("list")
@@ -60,29 +64,39 @@ def list_kernels(kernels: Kernels) -> None:
 
 @kernel.command("build")
 @click.argument("names", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All that the file defines.")
+@click.option("--all", "everything", is_flag=True, help="All that a file defines.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Jobs of make. [default: cores]")
-@click.pass_obj
+@no_sandbox_option
+@click.pass_context
 def build_kernels(
-    kernels: Kernels, names: tuple[str, ...], *, everything: bool, jobs: int | None
+    context: click.Context,
+    names: tuple[str, ...],
+    *,
+    everything: bool,
+    jobs: int | None,
+    no_sandbox: bool,
 ) -> None:
     """Build kernels that are not built yet, and print where each image is."""
+    kernels: Kernels = context.obj
     if not names and not everything:
         raise UsageError(f"name a kernel, or --all: there are {', '.join(kernels.names)}")
-    specs = [kernels.select(name) for name in (kernels.names if everything else names)]
+    kernels = kernels.trusted() if no_sandbox else kernels
+    wanted: Iterable[str] = context.meta[_DEFINED] if everything else names
+    specs = [kernels.select(name) for name in wanted]
     progress = progress_for()
     for spec in specs:
-        artifact = store.obtain(spec, progress, jobs=jobs)
+        artifact = store.obtain(spec, progress, how=How(jobs=jobs))
         click.echo(f"{artifact.name}  {artifact.release}  {artifact.image}")
 
 
 @kernel.command("config")
 @click.argument("name")
 @click.option("--fragment", is_flag=True, help="Only what is asked for, as a kconfig fragment.")
+@no_sandbox_option
 @click.pass_obj
-def show_config(kernels: Kernels, name: str, *, fragment: bool) -> None:
+def show_config(kernels: Kernels, name: str, *, fragment: bool, no_sandbox: bool) -> None:
     """Print the configuration a kernel is built with."""
-    spec = kernels.select(name)
+    spec = (kernels.trusted() if no_sandbox else kernels).select(name)
     if fragment:
         request = request_of(spec)
         release = spec.version[:2]
@@ -92,31 +106,32 @@ def show_config(kernels: Kernels, name: str, *, fragment: bool) -> None:
         click.echo(render(asked), nl=False)
         return
     if store.is_cached(spec):
-        config = store.obtain(spec).config
+        config = store.obtain(spec).config_text()
         if config is None:
             raise UsageError(f"{spec.name}: nobody knows the config of this image")
-        click.echo(config.read_text(), nl=False)
+        click.echo(_printable(config), nl=False)
         return
     with store.configured(spec, progress_for()) as make:
-        click.echo((make.tree / OBJECTS / ".config").read_text(), nl=False)
+        click.echo(_printable(made_config(spec.name, make.tree)), nl=False)
 
 
 @kernel.command("shell")
 @click.argument("name")
 @click.argument("command", nargs=-1)
+@no_sandbox_option
 @click.pass_context
-def shell(context: click.Context, name: str, command: tuple[str, ...]) -> None:
-    """Run a shell (or COMMAND) in a kernel's configured source tree; the tree is removed after."""
+def shell(context: click.Context, name: str, command: tuple[str, ...], *, no_sandbox: bool) -> None:
+    """Run a shell (or COMMAND) in a kernel's configured source tree; the tree is removed after.
+
+    For a kernel of strangers it runs in the sandbox that make runs in, where of the tree only the
+    objects can be written.
+    """
     kernels: Kernels = context.obj
-    with store.configured(kernels.select(name), progress_for()) as make:
+    spec = (kernels.trusted() if no_sandbox else kernels).select(name)
+    with store.configured(spec, progress_for()) as make:
         click.echo(f"build with: {' '.join(make.command())}", err=True)
-        result = subprocess.run(
-            command or (os.environ.get("SHELL", "/bin/sh"),),
-            cwd=make.tree,
-            env=os.environ | environment(os.environ),
-            check=False,
-        )
-    context.exit(result.returncode)
+        code = make.call(command or (os.environ.get("SHELL", "/bin/sh"),))
+    context.exit(code)
 
 
 @kernel.command("gc")
@@ -147,6 +162,10 @@ def collect_garbage(
     for entry in doomed:
         remove(entry)
     click.echo(f"{len(doomed)} deleted, {_megabytes(doomed)} MB freed in {cache_dir()}")
+
+
+def _printable(config: str) -> str:
+    return config
 
 
 def _state(spec: KernelSpec) -> tuple[str, str]:
