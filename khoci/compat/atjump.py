@@ -18,6 +18,7 @@ from khoci.format.digests import Digests, digests
 from khoci.format.errors import DecodeError
 from khoci.format.handoff import Handoff
 from khoci.format.handover import Handover, decode
+from khoci.format.known import NOTHING, Known
 from khoci.format.memory import Recorder
 from khoci.format.ranges import Range
 from khoci.scenario.base import Scenario
@@ -69,6 +70,7 @@ class Standing:
         scenarios: what is preserved.
         folder: where the capture goes.
         tamper: changes the handover on purpose; None to leave it alone.
+        known: of the producer, for the decoders.
     """
 
     producer: Kernel
@@ -78,6 +80,7 @@ class Standing:
     scenarios: tuple[Scenario, ...]
     folder: Path
     tamper: Tamper | None = None
+    known: Known = NOTHING
 
     def look(self) -> AtJump:
         """Find, decode and capture what is handed over; fill it, and digest all of it.
@@ -95,7 +98,7 @@ class Standing:
     def _look_at(self, found: Handoff) -> AtJump:
         recorder = Recorder(self.ram)
         try:
-            handover = decode(recorder, found.fdt_addr, scratch=self.scratch)
+            handover = decode(recorder, found.fdt_addr, scratch=self.scratch, known=self.known)
         except DecodeError as error:
             self._keep(Capture(recorder.recorded(), found.fdt_addr, self.scratch))
             return AtJump(_undecoded(error))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from khoci.abi.patched import known_of
 from khoci.compat.atjump import Tamper
 from khoci.compat.cmdline import kernel_cmdline
 from khoci.compat.observe import Route
@@ -34,7 +35,7 @@ class Bench:
         agent: the static /init.
         matrix: the matrix file, as named on the command line.
         cache: where initramfs images are kept.
-        releases: what each release understands, for the prediction.
+        releases: what each release and each patched kernel understands, for the prediction.
     """
 
     kernels: Mapping[str, Artifact]
@@ -115,4 +116,5 @@ def _side(bench: Bench, name: str, scenarios: Sequence[Scenario], *, last: bool)
         cmdline=kernel_cmdline(bench.guest, scenarios, kernel.cmdline, consumer=last),
         has=watched(kernel),
         system_map=None if scenarios[0].shape.kaslr else kernel.system_map,
+        known=known_of(bench.releases.find_for(name, kernel.release)),
     )

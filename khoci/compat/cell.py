@@ -63,7 +63,7 @@ async def run_cell(
         result = await _boot(bench, cell, folder, tamper)
         if result.verdict is not Verdict.ERROR or len(retries) + 1 == ATTEMPTS:
             return replace(result, retries=tuple(retries))
-        retries.append(_why(result))
+        retries.append(result.reason)
 
 
 def reproduce(cell: Cell, matrix: str) -> str:
@@ -165,10 +165,4 @@ def _settled(bench: Bench, cell: Cell, verdict: Verdict, kind: str, text: str) -
         components={component: Judgement(verdict, (Evidence(kind, text),))},
         reproduce=reproduce(cell, bench.matrix),
         fault=cell.fault,
-    )
-
-
-def _why(result: CellResult) -> str:
-    return next(
-        item.text for judgement in result.components.values() for item in judgement.evidence
     )

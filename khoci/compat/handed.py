@@ -13,6 +13,7 @@ from khoci.format.handover import Handover
 from khoci.format.memory import Memory
 from khoci.format.memorymap import BITMAPS
 from khoci.format.ownership import ROOT, assign
+from khoci.format.radix import NAME
 from khoci.format.ranges import Range
 from khoci.format.reading import Reader, read_as
 from khoci.format.root import MEMORY_MAP
@@ -180,17 +181,19 @@ def parts(handover: Handover) -> list[str]:
 
 
 def misread(memory: Memory, handover: Handover) -> list[Range]:
-    """Memory that only the other bitmap layout of ``kho-v1`` would call preserved.
+    """Memory that only another release's bitmap layout of ``kho-v1`` would call preserved.
 
     A consumer that reserves it reads the map wrongly. At most 64 ranges, the largest first.
     """
     pointer = handover.root.memory_map
-    if handover.version not in BITMAPS or not pointer or handover.family is None:
+    if handover.version not in BITMAPS or not pointer or (handover.family or NAME).startswith(NAME):
         return []
-    other = Reader.B if handover.family == "A" else Reader.A
     place = Place(f"root/{MEMORY_MAP}", pointer)
-    found = read_as(memory, pointer, other, place, handover.page_shift, int_sizes=False)
-    if found.error:
-        return []
-    gained = (found.blocks.extents & Extents.of(memory.ram)) - handover.map.blocks.extents
+    others = (reader for reader in (Reader.A, Reader.B) if reader.value != handover.family)
+    found = (
+        read_as(memory, pointer, other, place, handover.page_shift, int_sizes=False)
+        for other in others
+    )
+    listed = union(reading.blocks.extents for reading in found if not reading.error)
+    gained = (listed & Extents.of(memory.ram)) - handover.map.blocks.extents
     return sorted(gained, key=lambda item: -item.size)[:_MOST_MISREAD]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from khoci import __version__
+from khoci.abi.patched import known_of
 from khoci.compat import loglines
 from khoci.compat.atjump import CAPTURE
 from khoci.compat.bench import Bench, watched
@@ -38,9 +39,9 @@ def judged(bench: Bench, cell: Cell, facts: Facts, folder: Path) -> CellResult:
     """
     scenario = bench.scenarios[cell.scenario]
     own = _of_scenario(facts, scenario)
-    judgements = judge(own, (*scenario.components, *renamed(own, _abi(bench, cell.producer))))
-    abi = _abi(bench, cell.consumer)
-    expected = _prediction(bench, cell, scenario, abi, folder / CAPTURE)
+    producer, consumer = _abi(bench, cell.producer), _abi(bench, cell.consumer)
+    judgements = judge(own, (*scenario.components, *renamed(own, producer)))
+    expected = _prediction(bench, cell, (producer, consumer), folder / CAPTURE)
     return CellResult(
         producer=cell.producer,
         consumer=cell.consumer,
@@ -50,7 +51,7 @@ def judged(bench: Bench, cell: Cell, facts: Facts, folder: Path) -> CellResult:
         splats=_splats(own),
         details=_details(bench, cell, own),
         prediction=expected and {name: expected[name] for name in judgements if name in expected},
-        versions=versions(own, abi),
+        versions=versions(own, consumer),
         matched=loglines.matched(loglines.shipped(), own),
         memory={owner: asdict(fate) for owner, fate in fates(own).items()},
     )
@@ -70,12 +71,13 @@ def _abi(bench: Bench, name: str) -> Abi | None:
 
 
 def _prediction(
-    bench: Bench, cell: Cell, scenario: Scenario, abi: Abi | None, file: Path
+    bench: Bench, cell: Cell, sides: tuple[Abi | None, Abi | None], file: Path
 ) -> Prediction | None:
     """What was to be expected by the capture alone; None where nobody can tell."""
-    if abi is None or cell.fault or not file.exists():
+    producer, consumer = sides
+    if consumer is None or cell.fault or not file.exists():
         return None
-    kept = capture.load(file)
+    kept, scenario = capture.load(file), bench.scenarios[cell.scenario]
     traits = ConsumerTraits(
         watched(bench.kernels[cell.consumer]),
         kho="kho=off" not in scenario.consumer_cmdline.split(),
@@ -83,11 +85,15 @@ def _prediction(
     )
     try:
         handover = decode(
-            kept.pages, kept.fdt_addr, scratch=kept.scratch, page_shift=kept.page_shift
+            kept.pages,
+            kept.fdt_addr,
+            scratch=kept.scratch,
+            page_shift=kept.page_shift,
+            known=known_of(producer),
         )
     except DecodeError as error:
         return unreadable(str(error), scenario.components)
-    return predict(kept.pages, handover, abi, traits, scenario.components)
+    return predict(kept.pages, handover, consumer, traits, scenario.components, producer)
 
 
 def _splats(facts: Facts) -> tuple[str, ...]:

@@ -204,6 +204,7 @@ class _Journey:
             scenarios=self._route.scenarios,
             folder=self._route.hop_folder(len(self._jumps) - 1),
             tamper=self._route.tamper,
+            known=producer.known,
         )
         return standing.look()
 

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from khoci.config.abi import Abi, KhoTestAbi, LuoAbi
+from khoci.format.bitmaps import layout_named
 from khoci.format.components import Component
 from khoci.format.errors import Place
 from khoci.format.extents import Extents
 from khoci.format.handover import Handover
 from khoci.format.memory import Memory
+from khoci.format.radix import named as radix_named
 from khoci.format.ranges import Range
-from khoci.format.reading import Reader, Reading, difference, read_as
+from khoci.format.reading import Reading, difference, read_as, reader_named
 from khoci.format.root import MEMORY_MAP
 
 
@@ -76,13 +78,15 @@ class Outlook:
     @property
     def manner(self) -> str:
         """How the consumer reads the map, for people."""
-        name, page = self.abi.name, 1 << self.handover.page_shift
+        name, shift = self.abi.name, self.handover.page_shift
         wrote, reads = self.handover.map.family, self.abi.memory_map.layout
-        if (wrote, reads) == ("B", "A"):
-            return f"{name} reads 512 of each bitmap's {page} bytes"
-        if (wrote, reads) == ("A", "B"):
-            return f"{name} reads {page} bytes for each bitmap of 512"
-        return f"{name} reads the map as {reads}"
+        trees = radix_named(reads) or (wrote and radix_named(wrote))
+        if wrote in (None, reads) or trees:
+            return f"{name} reads the map as {reads}"
+        written, read = (layout_named(item).bitmap_size(shift) for item in (wrote, reads))
+        if read < written:
+            return f"{name} reads {read} of each bitmap's {written} bytes"
+        return f"{name} reads {read} bytes for each bitmap of {written}"
 
     def component(self, name: str) -> Component | None:
         """The component of this name, which hangs on the root."""
@@ -114,7 +118,7 @@ def read(memory: Memory, handover: Handover, abi: Abi) -> Reading:
     return read_as(
         memory,
         pointer,
-        Reader(abi.memory_map.layout),
+        reader_named(abi.memory_map.layout, handover.page_shift),
         Place(f"root/{MEMORY_MAP}", pointer),
         handover.page_shift,
         int_sizes=abi.memory_map.int_sizes,

@@ -10,7 +10,9 @@ failed, say nothing about a kernel.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from khoci.compat.plan import steps
 from khoci.config.policy import SPLAT, Condition, Known, Policy, Rule, covers
 from khoci.results import CellResult
 from khoci.verdicts import Verdict, worst
@@ -23,7 +25,12 @@ Broken = list[tuple[Known, Words]]
 """The known breaks of one cell, each with what it is about."""
 
 
-def violations(results: Iterable[CellResult], policy: Policy, order: Sequence[str]) -> list[str]:
+def violations(
+    results: Iterable[CellResult],
+    policy: Policy,
+    order: Sequence[str],
+    made_of: Mapping[str, str] | None = None,
+) -> list[str]:
     """One line for each thing that the policy forbids.
 
     A known break that did not happen, though its cell was run, is one too: so the list of
@@ -34,22 +41,27 @@ def violations(results: Iterable[CellResult], policy: Policy, order: Sequence[st
         results: of one run.
         policy: of the user.
         order: names of the run's kernels, oldest first.
+        made_of: the kernel that one with patches was made of, by its name. What is known of that
+            one excuses it too; it need not happen to it.
     """
     return [
         f"{result.producer} -> {result.consumer} {result.scenario}: {line}"
         for result in filter(_counts, results)
-        for line in _complaints(result, policy, order)
+        for line in _complaints(result, policy, order, made_of or {})
     ]
 
 
 def reasons(
-    results: Iterable[CellResult], policy: Policy, order: Sequence[str]
+    results: Iterable[CellResult],
+    policy: Policy,
+    order: Sequence[str],
+    made_of: Mapping[str, str] | None = None,
 ) -> dict[str, list[CellResult]]:
     """For each known break that did happen, why, and the cells in which nothing else is wrong."""
     found: dict[str, list[CellResult]] = {}
     for result in filter(_counts, results):
-        if not any(_complaints(result, policy, order)):
-            for known, _ in _taken(result, policy.known)[0]:
+        if not any(_complaints(result, policy, order, made_of or {})):
+            for known, _ in _taken(result, policy.known, made_of or {})[0]:
                 found.setdefault(f"{known.reason} ({known.link})", []).append(result)
     return found
 
@@ -58,13 +70,16 @@ def _counts(result: CellResult) -> bool:
     return not result.fault and result.verdict is not Verdict.ERROR
 
 
-def _complaints(result: CellResult, policy: Policy, order: Sequence[str]) -> Iterator[str]:
-    broken, left = _taken(result, policy.known)
+def _complaints(
+    result: CellResult, policy: Policy, order: Sequence[str], made_of: Mapping[str, str]
+) -> Iterator[str]:
+    broken, left = _taken(result, policy.known, made_of)
     for known, words in broken:
         if not _happened(known, words):
             now = f"it is {_verdict(words)}" if known.verdict != SPLAT else "there is none"
             yield f"{' or '.join(known.words)} was known, {now} now: {known.reason}"
-    rules = _applying(result, policy.rules, order)
+    ahead = steps(result.producer, result.consumer, order, made_of)
+    rules = _applying(result, policy.rules, ahead)
     expected = {word for rule in rules for word in rule.expect}
     forbidden = set(policy.never) - expected - {Verdict.ABSENT}
     if SPLAT in left and SPLAT in forbidden:
@@ -92,16 +107,28 @@ def _verdict(words: Words) -> Verdict | None:
     return worst(verdicts) if verdicts else None
 
 
-def _taken(result: CellResult, known: Iterable[Known]) -> tuple[Broken, Words]:
+def _taken(
+    result: CellResult, known: Iterable[Known], made_of: Mapping[str, str]
+) -> tuple[Broken, Words]:
     """The known breaks of a cell, and what none of them is about."""
     broken: Broken = []
     left: Words = _words(result)
+    unchanged = _unchanged(result, made_of)
     for item in known:
         mine = _about(item, left)
-        if _names(item, result) and mine is not None:
+        if not _names(item, unchanged) or mine is None:
+            continue
+        if unchanged is result or _happened(item, mine):
             broken.append((item, mine))
             left = {name: word for name, word in left.items() if name not in mine}
     return broken, left
+
+
+def _unchanged(result: CellResult, made_of: Mapping[str, str]) -> CellResult:
+    """The cell under the names of what its kernels were made of; itself if of nothing."""
+    pair = [made_of.get(name, name) for name in (result.producer, result.consumer)]
+    same = pair == [result.producer, result.consumer]
+    return result if same else replace(result, producer=pair[0], consumer=pair[1])
 
 
 def _words(result: CellResult) -> Words:
@@ -146,20 +173,19 @@ def _in(scenario: str, names: Iterable[str]) -> bool:
     return any(covers(name, scenario) for name in names)
 
 
-def _applying(result: CellResult, rules: Iterable[Rule], order: Sequence[str]) -> list[Rule]:
+def _applying(result: CellResult, rules: Iterable[Rule], ahead: int) -> list[Rule]:
     """The rules for a cell: those that name its scenario, if there are any."""
-    found = [rule for rule in rules if all(_met(item, result, order) for item in rule.conditions)]
+    found = [rule for rule in rules if all(_met(item, result, ahead) for item in rule.conditions)]
     named = [rule for rule in found if _in(result.scenario, rule.scenarios)]
     return named or [rule for rule in found if not rule.scenarios]
 
 
-def _met(condition: Condition, result: CellResult, order: Sequence[str]) -> bool:
-    steps = order.index(result.consumer) - order.index(result.producer)
+def _met(condition: Condition, result: CellResult, ahead: int) -> bool:
     if condition.kind in ("upgrade", "rollback"):
-        ahead = steps if condition.kind == "upgrade" else -steps
-        return ahead == condition.steps if condition.steps else ahead > 0
+        on = ahead if condition.kind == "upgrade" else -ahead
+        return on == condition.steps if condition.steps else on > 0
     if condition.kind == "self":
-        return steps == 0
+        return ahead == 0
     return condition.kind == "any" or condition.kind == _strings(result)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from khoci.compat import predict_luo
 from khoci.compat.handed import FIRST, PARTS, kinds, owners, present
 from khoci.compat.outlook import ConsumerTraits, Outlook, look, not_found, share
+from khoci.compat.unmodelled import Unmodelled
 from khoci.config.abi import Abi, KhoTestAbi
 from khoci.format.components import Component, whole
 from khoci.format.handover import Handover
@@ -40,6 +41,7 @@ def predict(
     abi: Abi,
     traits: ConsumerTraits | None = None,
     components: Collection[str] = (),
+    producer: Abi | None = None,
 ) -> Prediction:
     """What will become of each component of ``handover``.
 
@@ -49,23 +51,30 @@ def predict(
     Args:
         memory: of the producer at the jump, at least the pages of its memory map.
         handover: what was decoded from it.
-        abi: the consumer's release.
+        abi: the consumer's.
         traits: what else is known of the consumer.
         components: those to list besides, also where nothing of them is handed over.
+        producer: the producer's Abi; None to take it for a release.
     """
     traits = traits or ConsumerTraits()
+    unmodelled = Unmodelled(producer, abi)
     names = [name for name in present(handover) if name not in PARTS or name in components]
-    absent = dict.fromkeys(components, Expected(Verdict.ABSENT, "nothing of this is handed over"))
+    nothing = Expected(Verdict.ABSENT, "nothing of this is handed over")
     refusal = _refusal(handover.root, abi, traits)
     if refusal:
         taken = dict.fromkeys(names, Expected(Verdict.REFUSED, refusal))
-        return _crashed({**absent, **taken}, traits)
+        return _crashed({**dict.fromkeys(components, nothing), **taken}, traits)
     outlook = look(memory, handover, abi, traits)
     end = _end(outlook)
+    if end and unmodelled.alike:
+        end = unmodelled.unknown(unmodelled.alike)
     if end:
-        found = Expected(Verdict.ACCEPTED, f"{abi.name} takes the root over")
-        return {**absent, **dict.fromkeys(names, end), "root": found}
-    return _crashed({**absent, **{name: _expected(outlook, name) for name in names}}, traits)
+        root = Expected(Verdict.ACCEPTED, f"{abi.name} takes the root over")
+        absent = dict.fromkeys(components, nothing)
+        return {**absent, **dict.fromkeys(names, end), "root": root}
+    absent = {name: unmodelled.expected(name, nothing) for name in components}
+    found = {name: unmodelled.expected(name, _expected(outlook, name)) for name in names}
+    return _crashed({**absent, **found}, traits)
 
 
 def unreadable(reason: str, components: Collection[str] = ()) -> Prediction:

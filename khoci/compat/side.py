@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from khoci.format.known import NOTHING, Known
 from khoci.guest.session import Agent
 from khoci.vm.guest import Guest
 from khoci.vm.symbols import address_of
@@ -24,6 +25,7 @@ class Side:
         cmdline: its kernel command line.
         has: its kconfig symbols, as far as they are known and matter.
         system_map: where the address of the jump is; None to ask the running kernel.
+        known: of what it hands over, if it is patched.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Side:
     cmdline: str
     has: Mapping[str, bool]
     system_map: Path | None
+    known: Known = NOTHING
 
     async def jump_address(self, agent: Agent) -> int:
         """The virtual address at which the running kernel starts the next one.

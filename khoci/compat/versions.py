@@ -7,6 +7,7 @@ from khoci.compat.loglines import Log, shipped
 from khoci.compat.verdict import RULES
 from khoci.config.abi import Abi
 from khoci.config.loglines import Patterns
+from khoci.format.versions import parse
 from khoci.results import Versions
 
 
@@ -47,6 +48,7 @@ def _understood(abi: Abi) -> dict[str, str]:
         found["kho_test"] = abi.kho_test.compatible
     if abi.luo:
         found["luo"] = abi.luo.compatible
+        found |= {parse(handler).name: handler for handler in abi.luo.handlers}
     if abi.metadata is not None:
         found["kexec-metadata"] = str(abi.metadata)
     return found

@@ -13,6 +13,7 @@ NEVER = (Verdict.DROPPED, Verdict.CORRUPT, Verdict.PANIC, Verdict.RESET, Verdict
 LINK = "docs/findings.md#bitmaps"
 KNOWN = Known(("6.17",), ("6.18",), ("kho-test",), Verdict.PANIC, "bitmaps grew", LINK)
 ORDER = ("v6.1.7", "v6.17.13", "v6.18.15", "v6.170.1", "v7.3.4")
+BESIDE = ("v6.1.7", "v6.17.13", "v6.18.15", "mine", "v6.170.1", "v7.3.4")
 SPLAT = "consumer: WARNING: CPU: 0 at mm/page_alloc.c"
 
 
@@ -268,3 +269,41 @@ def test_what_a_known_break_leaves_is_held_against_the_rules() -> None:
     (line,) = told(parts(root=Verdict.REFUSED, luo=Verdict.DROPPED), _of("luo"), rules=wanted)
     assert line.startswith("refused, it must be restored")
     assert told(cell(Verdict.PANIC), KNOWN, rules=wanted) == []
+
+
+# kernels with patches
+
+
+def test_what_is_known_of_the_base_excuses_a_kernel_made_of_it() -> None:
+    policy, made_of = Policy(NEVER, (KNOWN,)), {"mine": "v6.18.15"}
+    broken = cell(Verdict.PANIC, consumer="mine")
+    assert violations([broken], policy, BESIDE) != []
+    assert violations([broken], policy, BESIDE, made_of) == []
+    assert reasons([broken], policy, BESIDE, made_of) == {f"bitmaps grew ({LINK})": [broken]}
+
+
+def test_it_need_not_happen_to_a_kernel_made_of_the_base() -> None:
+    policy, made_of = Policy(NEVER, (KNOWN,)), {"mine": "v6.18.15"}
+    mended = cell(Verdict.RESTORED, consumer="mine")
+    assert violations([mended], policy, BESIDE, made_of) == []
+    assert reasons([mended], policy, BESIDE, made_of) == {}
+    worse = cell(Verdict.HANG, consumer="mine")
+    assert violations([worse], policy, BESIDE, made_of) == [
+        "v6.17.13 -> mine kho-test: hang must never happen"
+    ]
+
+
+def test_a_kernel_made_of_another_is_no_step_between_releases() -> None:
+    rule = Rule("upgrade N-1 -> N", (Condition("upgrade", 1),), (), ("restored",), "")
+    policy, made_of = Policy((), (), (rule,)), {"mine": "v6.18.15"}
+    for producer, consumer in (
+        ("v6.18.15", "v6.170.1"),
+        ("v6.17.13", "mine"),
+        ("mine", "v6.170.1"),
+        ("v6.18.15", "mine"),
+    ):
+        refused = cell(Verdict.REFUSED, producer=producer, consumer=consumer)
+        assert violations([refused], policy, BESIDE, made_of) != []
+    for producer, consumer in (("mine", "v6.18.15"), ("v6.17.13", "v6.170.1")):
+        refused = cell(Verdict.REFUSED, producer=producer, consumer=consumer)
+        assert violations([refused], policy, BESIDE, made_of) == []

@@ -21,10 +21,21 @@ SEEN = handing(versions=STRINGS)
 def test_a_kernel_reads_what_its_release_does() -> None:
     found = versions(SEEN, ABI)
     assert found["root"] == Versions("kho-v4", "kho-v4")
-    assert found["memfd"] == Versions("memfd-v2", None)
+    assert found["memfd"] == Versions("memfd-v2", "memfd-v2")
     assert not any(item.differ for item in found.values())
     assert versions(SEEN, None)["root"] == Versions("kho-v4", None)
     assert versions(replace(SEEN, handed=None), ABI) == {}
+
+
+def test_a_patched_kernel_reads_what_its_sources_say() -> None:
+    assert ABI.luo
+    patched = replace(
+        ABI,
+        root=replace(ABI.root, compatible="kho-v5"),
+        luo=replace(ABI.luo, handlers=("memfd-v3",)),
+    )
+    found = versions(SEEN, patched)
+    assert [name for name, item in found.items() if item.differ] == ["root", "memfd"]
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def images(tmp_path: Path, *there: str) -> Kernels:
 def test_a_kernel_that_cannot_be_had_is_told_and_does_not_stop_the_others(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def obtain(spec: object, *_rest: object) -> object:
+    def obtain(spec: object, *_rest: object, **_how: object) -> object:
         if "v2.0" in str(spec):
             raise HarnessError("v2.0: does not build")
         return spec
