@@ -121,6 +121,12 @@ class CellResult:
             for name, judgement in self.components.items()
         }
 
+    @property
+    def reason(self) -> str:
+        """The first line of evidence for the cell's verdict; '' if there is none."""
+        deciding = (each for each in self.components.values() if each.verdict is self.verdict)
+        return next((item.text for each in deciding for item in each.evidence), "")
+
     def to_json(self) -> dict[str, Any]:
         """The result as plain JSON values."""
         return {"schema": SCHEMA, **asdict(self)}
@@ -190,3 +196,36 @@ class ChainResult:
     def to_json(self) -> dict[str, Any]:
         """The result as plain JSON values."""
         return {"schema": SCHEMA, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class SeriesInRun:
+    """The series that a run is about.
+
+    Attributes:
+        label: ``slug:vN``.
+        title: its subject.
+        msgid: of its cover letter or only patch, without angle brackets.
+        kernel: the name of the kernel with all of it.
+        base: that of the one without it.
+        changed: what each kernel with patches was made of, by its name, in the order of the
+            patches: one entry if they were not tried one by one.
+        patches: for each name in ``changed`` the patch that it has besides, in words.
+        previous: the base of the kernel of the revision before, by its name.
+        commits: base and last commit of it and of the revision before, by ``slug:vN``.
+    """
+
+    label: str
+    title: str
+    msgid: str
+    kernel: str
+    base: str
+    changed: Mapping[str, str]
+    patches: Mapping[str, str]
+    previous: Mapping[str, str] = field(default_factory=dict)
+    commits: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def bases(self) -> dict[str, str]:
+        """The base of each kernel that has patches of a revision."""
+        return {**dict.fromkeys(self.changed, self.base), **self.previous}
