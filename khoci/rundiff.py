@@ -1,10 +1,10 @@
-"""What differs between two runs. Pure; knows results only."""
+"""What differs between two runs, or two kernels of one run. Pure; knows results only."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -100,6 +100,61 @@ def compare(
     pairs = [(old.get(cell), new.get(cell)) for cell in old | new]
     found = [Change(kind, *pair) for pair in pairs if (kind := _kind(*pair))]
     return sorted(found, key=lambda change: _position(change, order))
+
+
+def against(
+    results: Iterable[CellResult], changed: Mapping[str, str], order: Sequence[str]
+) -> list[Change]:
+    """What kernels do otherwise than those they were made of, worst first.
+
+    A cell in which a changed kernel hands over to the one it was made of, or the other way round,
+    is held against the one where that one hands over to itself. One that is absent now was lost:
+    it regressed.
+
+    Args:
+        results: of one run.
+        changed: what each kernel was made of, by its name.
+        order: kernel names, oldest first.
+    """
+    run = list(results)
+    found = [
+        replace(change, kind=Kind.REGRESSED) if _is_lost(change) else change
+        for kernel, made_of in changed.items()
+        for change in compare(*_sides(run, kernel, made_of), order)
+    ]
+    return sorted(found, key=lambda change: (list(Kind).index(change.kind), -_rank(change)))
+
+
+def _sides(
+    run: Iterable[CellResult], kernel: str, made_of: str
+) -> tuple[list[CellResult], list[CellResult]]:
+    """The cells with the changed kernel, and before them those without it under their names."""
+    by_pair = {(result.producer, result.consumer, _what(result)): result for result in run}
+    before, after = [], []
+    for (producer, consumer, what), result in by_pair.items():
+        if kernel in (producer, consumer):
+            after.append(result)
+            old, new = (made_of if name == kernel else name for name in (producer, consumer))
+            if was := by_pair.get((old, new, what)):
+                before.append(replace(was, producer=producer, consumer=consumer))
+    return before, after
+
+
+def _is_lost(change: Change) -> bool:
+    return (
+        change.kind is Kind.GONE
+        and change.after is not None
+        and change.after.verdict is Verdict.ABSENT
+        and _verdict(change.before) is not Verdict.ERROR
+    )
+
+
+def _what(result: CellResult) -> tuple[str, str]:
+    return result.scenario, result.fault
+
+
+def _rank(change: Change) -> int:
+    return _verdict(change.after).rank
 
 
 def _cell(result: CellResult) -> tuple[str, str, str, str]:

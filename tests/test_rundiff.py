@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from khoci.results import CellResult, Expected, Judgement
-from khoci.rundiff import Change, Kind, compare
+from khoci.rundiff import Change, Kind, against, compare
 from khoci.verdicts import Verdict
 
 ORDER = ("v6.17.13", "v6.18.15", "v7.3.4")
@@ -163,3 +163,22 @@ def test_what_scripts_read() -> None:
     gone = changed(after, None)
     assert gone
     assert (gone.to_json()["before"], gone.to_json()["after"]) == ("panic", None)
+
+
+def test_a_changed_kernel_against_what_it_was_made_of() -> None:
+    order = (*ORDER, "mine")
+    base = [cell(Verdict.RESTORED, pair) for pair in ("11", "01", "10")]
+    mine = [
+        replace(cell(Verdict.CORRUPT), producer="v6.18.15", consumer="mine"),
+        replace(cell(Verdict.RESTORED), producer="mine", consumer="mine"),
+        replace(cell(Verdict.PANIC), producer="v6.17.13", consumer="mine"),
+        replace(cell(Verdict.REFUSED), producer="mine", consumer="v7.3.4"),
+    ]
+    found = against([*base, *mine], {"mine": "v6.18.15"}, order)
+    assert [(c.kind, c.cell.producer, c.cell.consumer) for c in found] == [
+        (Kind.REGRESSED, "v6.17.13", "mine"),
+        (Kind.REGRESSED, "v6.18.15", "mine"),
+        (Kind.NEW, "mine", "v7.3.4"),
+    ]
+    assert [c.before and c.before.verdict for c in found] == ["restored", "restored", None]
+    assert against(base, {"mine": "v6.18.15"}, order) == []

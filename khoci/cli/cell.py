@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from khoci.cli.options import accelerator_option, judge, load, tell
+from khoci.cli.options import accelerator_option, judge, load, no_sandbox_option, tell
 from khoci.compat.bench import Bench, consumer_cmdline, machine
 from khoci.compat.cell import run_cell
 from khoci.compat.plan import Cell
@@ -42,6 +42,7 @@ def cell_group() -> None:
     "--interactive", is_flag=True, help="watch the handover on a console, with the monitor"
 )
 @accelerator_option
+@no_sandbox_option
 @click.pass_context
 def cell_command(
     context: click.Context,
@@ -53,12 +54,14 @@ def cell_command(
     print_qemu: bool,
     interactive: bool,
     accel: str | None,
+    *,
+    no_sandbox: bool,
 ) -> None:
     """Run one cell: PRODUCER hands over to CONSUMER, SCENARIO says what.
 
     SCENARIO is a name of `khoci scenario list`, maybe with parameters: memfd:size=64M:holes=3.
     """
-    config, known, policy = load(matrix)
+    config, known, policy = load(matrix, no_sandbox=no_sandbox)
     if keep is not None and (print_qemu or interactive):
         raise UsageError("--keep goes with a cell that is run, not shown")
     if keep is not None and keep.exists() and not keep.is_dir():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from khoci.cli.options import accelerator_option, judge, load, tell, words
+from khoci.cli.options import accelerator_option, judge, load, no_sandbox_option, tell, words
 from khoci.compat.bench import Bench
 from khoci.compat.chain import run_chain
 from khoci.compat.plan import Cell
@@ -41,6 +41,7 @@ def chain_group() -> None:
 @click.option("--scenarios", callback=words, default=_SCENARIOS, show_default=True)
 @click.option("--matrix", default=DEFAULT_MATRIX, help="matrix file whose [guest] table is used")
 @accelerator_option
+@no_sandbox_option
 @click.pass_context
 def run_command(
     context: click.Context,
@@ -49,6 +50,8 @@ def run_command(
     scenarios: list[str],
     matrix: str,
     accel: str | None,
+    *,
+    no_sandbox: bool,
 ) -> None:
     """Hand over from the first of KERNELS to the next, and so on to the last.
 
@@ -58,7 +61,7 @@ def run_command(
     Exit codes: 0 as expected, 1 the kernels disagree with the policy, 2 wrong use, 3 the harness or
     the host failed.
     """
-    config, known, policy = load(matrix)
+    config, known, policy = load(matrix, no_sandbox=no_sandbox)
     names = _route([known.select(name).name for name in kernels], hops)
     plan = make_plan(
         config, known, names=names, scenarios=scenarios, pairs="self", accelerator=accel

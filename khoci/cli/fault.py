@@ -6,7 +6,7 @@ import os
 
 import click
 
-from khoci.cli.options import accelerator_option, load, tell, words
+from khoci.cli.options import accelerator_option, load, no_sandbox_option, tell, words
 from khoci.config.matrix import DEFAULT_MATRIX
 from khoci.errors import EXIT_HARNESS, EXIT_OK
 from khoci.fault import faults, select
@@ -30,6 +30,7 @@ def fault_group() -> None:
 @click.option("--matrix", default=DEFAULT_MATRIX, help="matrix file: its kernels, its [guest]")
 @click.option("-j", "--jobs", type=click.IntRange(1), default=os.cpu_count(), help="cells at once")
 @accelerator_option
+@no_sandbox_option
 @click.pass_context
 def run_command(
     context: click.Context,
@@ -39,6 +40,8 @@ def run_command(
     matrix: str,
     jobs: int,
     accel: str | None,
+    *,
+    no_sandbox: bool,
 ) -> None:
     """Break what each kernel hands over to itself, with each FAULT (all if none is named).
 
@@ -49,7 +52,7 @@ def run_command(
     if listing:
         _list(names)
         return
-    config, known, _ = load(matrix)
+    config, known, _ = load(matrix, no_sandbox=no_sandbox)
     plan = make_fault_plan(config, known, names=kernels, faults=names, accelerator=accel)
     progress = progress_for()
     bench = prepare(plan, known, plan.cells, cache_dir(), progress, tell)

@@ -7,19 +7,37 @@ import os
 import click
 from click.core import ParameterSource
 
-from khoci.cli.options import judge, load, matrix_options, tell
+from khoci.cli.options import (
+    judge,
+    load,
+    matrix_options,
+    no_sandbox_option,
+    series_options,
+    tell,
+)
 from khoci.cli.rundiff import diff_command
 from khoci.compat.policy import reasons
 from khoci.config.kernels import Kernels
 from khoci.config.matrix import DEFAULT_MATRIX
 from khoci.errors import UsageError
+from khoci.kernel.cache import Cache
 from khoci.kernel.store import is_cached
 from khoci.paths import cache_dir
 from khoci.progress import progress_for
+from khoci.report.series import told
 from khoci.report.text import table
 from khoci.run.folder import RUNS, RunFolder, latest_run, load_all, new_run, open_run
-from khoci.run.matrix import Plan, make_plan, prepare, remaining, run_matrix, silent_patterns
+from khoci.run.matrix import (
+    Plan,
+    make_plan,
+    plan_around,
+    prepare,
+    remaining,
+    run_matrix,
+    silent_patterns,
+)
 from khoci.run.selftested import recall
+from khoci.series.known import in_run, is_as_in_run
 
 
 @click.group(name="matrix")
@@ -33,14 +51,26 @@ matrix_group.add_command(diff_command)
 @matrix_group.command(name="plan")
 @click.argument("matrix", default=DEFAULT_MATRIX)
 @matrix_options
+@series_options
 def plan_command(
-    matrix: str, kernels: list[str], scenarios: list[str], pairs: str | None, accel: str | None
+    matrix: str,
+    kernels: list[str],
+    scenarios: list[str],
+    pairs: str | None,
+    accel: str | None,
+    series: str | None,
+    *,
+    each_patch: bool,
 ) -> None:
-    """Show all cells of MATRIX, and which kernels are cached, before anything runs."""
+    """Show all cells of MATRIX, and which kernels are cached, before anything runs.
+
+    Example: khoci matrix plan releases --scenarios memfd
+    """
     config, known, _ = load(matrix)
     plan = make_plan(
         config, known, names=kernels, scenarios=scenarios, pairs=pairs, accelerator=accel
     )
+    plan = _around(plan, known, series, each_patch=each_patch)
     for name in plan.kernels:
         state = "cached" if is_cached(known.select(name)) else "to build"
         click.echo(f"kernel {name}: {state}")
@@ -52,9 +82,11 @@ def plan_command(
 @matrix_group.command(name="run")
 @click.argument("matrix", default=DEFAULT_MATRIX)
 @matrix_options
+@series_options
 @click.option("-j", "--jobs", type=click.IntRange(1), default=os.cpu_count(), help="cells at once")
 @click.option("--resume", is_flag=True, help="go on with the last run, or the one of --run")
 @click.option("--run", "run_id", help="the run to resume, by id or path")
+@no_sandbox_option
 @click.pass_context
 def run_command(
     context: click.Context,
@@ -63,41 +95,76 @@ def run_command(
     scenarios: list[str],
     pairs: str | None,
     accel: str | None,
+    series: str | None,
     jobs: int,
-    resume: bool,
     run_id: str | None,
+    *,
+    each_patch: bool,
+    resume: bool,
+    no_sandbox: bool,
 ) -> None:
     """Run the cells of MATRIX and print the compatibility table.
 
     MATRIX is a file, or the name of one in matrix/: default, releases, distributions. The results
     go to runs/<id>/, one JSON file a cell.
+
+    With --series the cells are those of the series and of its base, each with itself and with all
+    kernels of MATRIX both ways; those with the revision before; and what the series changes is
+    told first. A break of the base is none of the series.
+
+    Example: khoci matrix run releases --series kho-fixes --scenarios kho-test,memfd
     """
     folder = None
     if resume or run_id:
         _only_resume(context)
         folder = open_run(RUNS, run_id) if run_id else latest_run(RUNS)
         plan = Plan.from_json(folder.request())
+        _check_series(plan)
         _, known, policy = load(plan.matrix)
     else:
         config, known, policy = load(matrix)
         plan = make_plan(
             config, known, names=kernels, scenarios=scenarios, pairs=pairs, accelerator=accel
         )
-    folder = _run(plan, known, folder, jobs)
+        plan = _around(plan, known, series, each_patch=each_patch)
+    folder = _run(plan, known.trusted() if no_sandbox else known, folder, jobs)
     results = list(load_all(folder, [cell.name for cell in plan.cells]).values())
     click.echo(f"{recall(cache_dir())}\n")
-    click.echo(table(results, plan.kernels, reasons(results, policy, plan.kernels)), nl=False)
+    if plan.series:
+        click.echo(told(results, plan.series, plan.kernels), nl=False)
+    made_of = plan.series.bases if plan.series else {}
+    excused = reasons(results, policy, plan.kernels, made_of)
+    click.echo(table(results, plan.kernels, excused), nl=False)
     for name in silent_patterns(plan, results):
         click.echo(f"no cell showed the log pattern '{name}' (matrix/loglines.toml)")
     click.echo(f"results: {folder.path}/")
-    context.exit(judge(results, policy, plan.kernels))
+    context.exit(judge(results, policy, plan.kernels, made_of))
 
 
 def _only_resume(context: click.Context) -> None:
     """A resumed run goes on as it began: refuse what would ask for another one."""
-    for name in ("matrix", "kernels", "scenarios", "pairs", "accel"):
+    for name in ("matrix", "kernels", "scenarios", "pairs", "accel", "series", "each_patch"):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise UsageError(f"a run is resumed as it began: leave out {name}")
+
+
+def _check_series(plan: Plan) -> None:
+    """Refuse to mix results of two kernels that have the same name."""
+    if plan.series and not is_as_in_run(plan.series, Cache(cache_dir()).series):
+        raise UsageError(
+            f"{plan.series.label} was applied again or removed since: this run cannot go on, "
+            f"begin another: khoci matrix run --series {plan.series.label}"
+        )
+
+
+def _around(plan: Plan, known: Kernels, series: str | None, *, each_patch: bool) -> Plan:
+    """The plan of what a series changes, if there is one."""
+    if series is None:
+        if each_patch:
+            raise UsageError("--each-patch: of which series? name it by --series")
+        return plan
+    root = Cache(cache_dir()).series
+    return plan_around(plan, in_run(series, known, root, each_patch=each_patch))
 
 
 def _run(plan: Plan, known: Kernels, folder: RunFolder | None, jobs: int) -> RunFolder:

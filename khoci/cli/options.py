@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -12,9 +12,11 @@ from khoci.config.kernels import Kernels, known_kernels
 from khoci.config.matrix import PAIRS, MatrixConfig, find_matrix_file, load_matrix
 from khoci.config.policy import Policy, load_policy
 from khoci.errors import EXIT_DISAGREE, EXIT_HARNESS, EXIT_OK, KhociError
-from khoci.paths import data_dir
+from khoci.kernel.cache import Cache
+from khoci.paths import cache_dir, data_dir
 from khoci.results import CellResult
 from khoci.scenario import definitions
+from khoci.series.known import all_known
 from khoci.verdicts import Verdict
 from khoci.vm.machine import ACCELERATORS
 
@@ -44,6 +46,17 @@ def matrix_options(command: click.decorators.FC) -> click.decorators.FC:
     return command
 
 
+def series_options(command: click.decorators.FC) -> click.decorators.FC:
+    """What makes a matrix one around a series."""
+    options = [
+        click.option("--series", metavar="SLUG[:vN]|MSGID", help="around a series that is applied"),
+        click.option("--each-patch", is_flag=True, help="its patches one by one too"),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 no_sandbox_option = click.option(
     "--no-sandbox",
     is_flag=True,
@@ -60,11 +73,17 @@ accelerator_option = click.option(
 )
 
 
-def load(name: str) -> tuple[MatrixConfig, Kernels, Policy]:
+def load(name: str, *, no_sandbox: bool = False) -> tuple[MatrixConfig, Kernels, Policy]:
     """The matrix file, with the kernels of all files, and the policy beside it or else shipped."""
     matrix = load_matrix(find_matrix_file(name, (_HERE, data_dir("matrix"))), name)
-    kernels = known_kernels(matrix.file.parent / "kernels.toml")
+    kernels = with_stored(known_kernels(matrix.file.parent / "kernels.toml"))
+    kernels = kernels.trusted() if no_sandbox else kernels
     return matrix, kernels, load_policy(_beside(matrix.file, "policy.toml"), definitions())
+
+
+def with_stored(kernels: Kernels) -> Kernels:
+    """With the kernels of the series that are applied."""
+    return all_known(kernels, Cache(cache_dir()).series)
 
 
 def _beside(file: Path, name: str) -> Path:
@@ -77,12 +96,17 @@ def tell(error: KhociError) -> None:
     click.echo(error.report, err=True)
 
 
-def judge(results: Sequence[CellResult], policy: Policy, order: Sequence[str]) -> int:
+def judge(
+    results: Sequence[CellResult],
+    policy: Policy,
+    order: Sequence[str],
+    made_of: Mapping[str, str] | None = None,
+) -> int:
     """Say what the policy forbids, and return the exit code."""
     if any(result.verdict is Verdict.ERROR for result in results):
         click.echo("khoci: some cells could not be run: see ERROR above", err=True)
         return EXIT_HARNESS
-    lines = violations(results, policy, order)
+    lines = violations(results, policy, order, made_of)
     for line in lines:
         click.echo(f"policy: {line}", err=True)
     return EXIT_DISAGREE if lines else EXIT_OK

@@ -22,14 +22,20 @@ def describe(result: CellResult, known: Iterable[str] = ()) -> str:
     broken = f" with {result.fault}" if result.fault else ""
     name = f"{result.producer} -> {result.consumer} {result.scenario}{broken}"
     lines = [f"{name}: {result.verdict}", *(f"known: {reason}" for reason in known), ""]
-    for component, judgement in result.components.items():
-        lines.append(f"  {component}: {judgement.verdict}")
-        lines += [f"{_INDENT}{item.kind}: {item.text}" for item in judgement.evidence]
-        lines += _predicted(result, component)
+    for component in result.components:
+        lines += component_lines(result, component)
     lines += [f"  splat in the log of the {line}" for line in result.splats]
     lines += [*_memory(result), *_run(result)]
     lines += ["", f"run it again: {result.reproduce}", ""]
     return "\n".join(lines)
+
+
+def component_lines(result: CellResult, name: str) -> Iterator[str]:
+    """The verdict of a component that the cell has, what proves it, and what was predicted."""
+    judgement = result.components[name]
+    yield f"  {name}: {judgement.verdict}"
+    yield from (f"{_INDENT}{item.kind}: {item.text}" for item in judgement.evidence)
+    yield from _predicted(result, name)
 
 
 def _predicted(result: CellResult, name: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from khoci.report.grid import QUIET, deciding
 from khoci.results import CellResult
@@ -12,26 +12,29 @@ from khoci.rundiff import Change, Kind
 WIDTH = 75
 _MOST_EVIDENCE = 2
 
+Causes = Mapping[tuple[str, str, str], Sequence[str]]
+"""Lines by producer, consumer and scenario."""
 
-def render(changes: Sequence[Change]) -> str:
+
+def render(changes: Sequence[Change], causes: Causes | None = None) -> str:
     """The changes by kind, worst first, and how many there are of each.
 
     Cells that are new or gone are counted by scenario; of the new ones those that are not right are
-    told like a regression.
+    told like a regression. ``causes`` has lines for some cells.
     """
-    lines = [line for kind in Kind for line in _of_kind(kind, changes)]
+    lines = [line for kind in Kind for line in _of_kind(kind, changes, causes or {})]
     counts = [(sum(item.kind is kind for item in changes), kind) for kind in Kind]
     total = ", ".join(f"{count} {kind}" for count, kind in counts if count)
     return "\n".join((*lines, total or "nothing changed", ""))
 
 
-def _of_kind(kind: Kind, changes: Sequence[Change]) -> Iterator[str]:
+def _of_kind(kind: Kind, changes: Sequence[Change], causes: Causes) -> Iterator[str]:
     mine = [change for change in changes if change.kind is kind]
     if not mine:
         return
     yield from (kind.upper(), "")
     for change in (item for item in mine if not _is_brief(item)):
-        yield from (*_told(change), "")
+        yield from (*_told(change, causes), "")
     brief = _counted([item for item in mine if _is_brief(item)])
     yield from (*brief, "") if brief else ()
 
@@ -40,12 +43,14 @@ def _is_brief(change: Change) -> bool:
     return change.kind is Kind.GONE or (change.kind is Kind.NEW and _word(change.after) in QUIET)
 
 
-def _told(change: Change) -> Iterator[str]:
+def _told(change: Change, causes: Causes) -> Iterator[str]:
     """One change: what it was and is, what in it, the proof, and the command."""
     cell = change.cell
     fault = f" with {cell.fault}" if cell.fault else ""
     what = f"{cell.producer} -> {cell.consumer} {cell.scenario}{fault}"
     yield from _wrapped(f"{what}: {_words(change)}", "")
+    for cause in causes.get((cell.producer, cell.consumer, cell.scenario), ()):
+        yield from _wrapped(cause, "  ")
     for line in _details(change):
         yield from _wrapped(line, "  ")
     if cell.reproduce:
@@ -65,15 +70,14 @@ def _details(change: Change) -> Iterator[str]:
 
 
 def _proof(change: Change) -> Iterator[str]:
-    """What proves the component that got worse, or else the one that decides."""
+    """What proves the worst of the components that got worse, or else the one that decides."""
     after = change.cell
-    worse = [name for name, (was, now) in change.components.items() if now.rank > was.rank]
+    worse = {name: now for name, (was, now) in change.components.items() if now.rank > was.rank}
     decision = deciding(after)
-    names = worse or ([decision[0]] if decision else [])
-    for name in names[:1]:
-        if name in after.components:
-            proof = after.components[name].evidence[:_MOST_EVIDENCE]
-            yield from (f"{name}: {item.text}" for item in proof)
+    name = max(worse, key=lambda each: worse[each].rank) if worse else decision and decision[0]
+    if name and name in after.components:
+        proof = after.components[name].evidence[:_MOST_EVIDENCE]
+        yield from (f"{name}: {item.text}" for item in proof)
 
 
 def _counted(changes: Sequence[Change]) -> list[str]:

@@ -12,7 +12,7 @@ from khoci.compat.atjump import Tamper
 from khoci.compat.bench import Bench, booting
 from khoci.compat.cell import groups, run_cell, run_cells_of_a_pair
 from khoci.compat.loglines import never_matched, shipped
-from khoci.compat.plan import Cell, cells
+from khoci.compat.plan import Cell, cells, cells_of, pairs, pairs_around
 from khoci.config.abi import default_folder, load_releases
 from khoci.config.kernels import Kernels
 from khoci.config.matrix import GuestConfig, MatrixConfig
@@ -23,13 +23,15 @@ from khoci.format.handover import Handover
 from khoci.guest.build import COMPILER, build_agent
 from khoci.guest.initramfs import consumer_initramfs
 from khoci.guest.session import Agent
+from khoci.kernel.build import How
 from khoci.kernel.cache import Artifact
 from khoci.kernel.store import obtain
 from khoci.proc import PARENT_DEATH, require_tool
 from khoci.progress import Progress
-from khoci.results import CellResult
+from khoci.results import CellResult, SeriesInRun
 from khoci.run.folder import RunFolder
 from khoci.run.local import run_cells
+from khoci.run.patched import with_patched
 from khoci.scenario import definitions, select
 from khoci.scenario.base import NotPossibleError
 from khoci.verdicts import Verdict
@@ -41,7 +43,19 @@ from khoci.vm.ram import GuestRam
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is made of, all names resolved; the order of kernels is oldest first."""
+    """What a run is made of, all names resolved; the order of kernels is oldest first.
+
+    Attributes:
+        kernels: their names.
+        pairs: which of them, a word of `config.matrix.PAIRS`.
+        scenarios: their names.
+        guest: the machine.
+        matrix: name of the matrix file.
+        accelerator: None for what works here.
+        faults: what is broken on purpose.
+        series: the series that the run is about, if it is about one.
+        only: the pairs, where they are not those of the word.
+    """
 
     kernels: tuple[str, ...]
     pairs: str
@@ -50,11 +64,15 @@ class Plan:
     matrix: str
     accelerator: str | None = None
     faults: tuple[str, ...] = ()
+    series: SeriesInRun | None = None
+    only: tuple[tuple[str, str], ...] = ()
 
     @property
     def cells(self) -> list[Cell]:
         """All cells, in the order of the table; with faults, each kernel to itself with each."""
         if not self.faults:
+            if self.only:
+                return cells_of(self.only, self.scenarios)
             return cells(self.kernels, self.pairs, self.scenarios)
         return [
             Cell(name, name, fault.scenario, fault.name)
@@ -80,9 +98,11 @@ class Plan:
                 kernels=tuple(plan.kernels),
                 scenarios=tuple(plan.scenarios),
                 faults=tuple(plan.faults),
+                series=SeriesInRun(**data["series"]) if data.get("series") else None,
+                only=tuple((producer, consumer) for producer, consumer in plan.only),
                 guest=GuestConfig(**data["guest"]),
             )
-        except (TypeError, KeyError):
+        except (TypeError, KeyError, ValueError):
             raise UsageError("the run was begun by another version of khoci") from None
 
 
@@ -110,6 +130,34 @@ def make_plan(
         matrix=matrix.name,
         accelerator=accelerator,
     )
+
+
+def plan_around(plan: Plan, series: SeriesInRun) -> Plan:
+    """The plan of what a series changes, against the kernels of another plan.
+
+    Its kernels and its base are held against those, and the revision before against it only.
+    """
+    kernels = _in_line(plan.kernels, series)
+    wanted = pairs(kernels, plan.pairs, series.bases)
+    stable = [name for name in plan.kernels if name not in series.bases]
+    revisions = [{name, series.kernel} for name in series.previous]
+    only = [
+        *pairs_around(wanted, series.changed, stable),
+        *(pair for pair in wanted if {*pair} in revisions),
+    ]
+    concerned = {name for pair in only for name in pair}
+    used = tuple(name for name in kernels if name in concerned)
+    return replace(plan, kernels=used, series=series, only=tuple(only))
+
+
+def _in_line(names: Sequence[str], series: SeriesInRun) -> list[str]:
+    """Kernel names, oldest first: those of the series behind its base."""
+    own = (*series.previous, *series.changed)
+    ordered = [name for name in names if name not in own]
+    if series.base not in ordered:
+        ordered.append(series.base)
+    at = ordered.index(series.base) + 1
+    return [*ordered[:at], *own, *ordered[at:]]
 
 
 def make_fault_plan(
@@ -170,16 +218,19 @@ def prepare(
     check_host(plan, kernels)
     names = dict.fromkeys(name for cell in wanted for name in (cell.producer, cell.consumer))
     agent = build_agent(cache)
+    bases = plan.series.bases.values() if plan.series else ()
     built: dict[str, Artifact] = {}
     broken: dict[str, str] = {}
     for name in names:
         try:
-            built[name] = obtain(kernels.select(name), progress)
+            how = How(keep=name in bases)
+            built[name] = obtain(kernels.select(name), progress, how=how)
         except HarnessError as error:
             tell(error)
             broken[name] = str(error)
     if broken and not built:
         raise HarnessError("none of the kernels can be had: there is nothing to run")
+    patched = {name: (kernels.select(name), kernel) for name, kernel in built.items()}
     bench = Bench(
         kernels=built,
         broken=broken,
@@ -189,7 +240,7 @@ def prepare(
         agent=agent,
         matrix=plan.matrix,
         cache=cache,
-        releases=load_releases(default_folder()),
+        releases=with_patched(load_releases(default_folder()), patched, progress, tell),
     )
     return replace(bench, accelerator=_accelerator(plan, bench))
 
