@@ -9,6 +9,9 @@ import click
 from khoci import __version__
 
 _COMMANDS = {
+    "apply-series": ("khoci.cli.apply", "apply_command"),
+    "b4-check": ("khoci.cli.b4check", "b4_check_command"),
+    "bisect": ("khoci.cli.bisect", "bisect_command"),
     "cell": ("khoci.cli.cell", "cell_group"),
     "chain": ("khoci.cli.chain", "chain_group"),
     "decode": ("khoci.cli.decode", "decode_command"),
@@ -20,6 +23,8 @@ _COMMANDS = {
     "predict": ("khoci.cli.predict", "predict_command"),
     "selftest": ("khoci.cli.selftest", "selftest_command"),
     "scenario": ("khoci.cli.scenario", "scenario_group"),
+    "series": ("khoci.cli.series", "series_group"),
+    "tree": ("khoci.cli.tree", "tree_group"),
 }
 
 

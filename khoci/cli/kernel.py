@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from khoci.cli.options import no_sandbox_option
+from khoci.cli.options import no_sandbox_option, with_stored
 from khoci.config.kernels import (
     DebianImageSource,
     DebianSource,
@@ -27,6 +27,7 @@ from khoci.kernel.mirror import deb_name
 from khoci.kernel.source import describe
 from khoci.paths import cache_dir
 from khoci.progress import progress_for
+from khoci.series.hunks import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,7 +50,7 @@ def kernel(context: click.Context, file: Path | None) -> None:
     """Get kernels from sources, and look after those that are built."""
     defined = load_kernels(file) if file else known_kernels()
     context.meta[_DEFINED] = defined.names
-    context.obj = defined
+    context.obj = defined if file else with_stored(defined)
 
 
 @kernel.command("list")
@@ -165,7 +166,7 @@ def collect_garbage(
 
 
 def _printable(config: str) -> str:
-    return config
+    return "\n".join(map(shown, config.split("\n")))
 
 
 def _state(spec: KernelSpec) -> tuple[str, str]:
