@@ -36,6 +36,7 @@ from khoci.run.matrix import (
     run_matrix,
     silent_patterns,
 )
+from khoci.run.readers import keep
 from khoci.run.selftested import recall
 from khoci.series.known import in_run, is_as_in_run
 
@@ -174,5 +175,6 @@ def _run(plan: Plan, known: Kernels, folder: RunFolder | None, jobs: int) -> Run
     bench = prepare(plan, known, wanted, cache_dir(), progress, tell) if wanted else None
     folder = folder or new_run(RUNS, plan.to_json())
     if bench is not None:
+        keep(folder, bench.releases.patched.values())
         run_matrix(bench, wanted, folder, jobs, progress)
     return folder

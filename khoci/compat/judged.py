@@ -13,7 +13,7 @@ from khoci.compat import loglines
 from khoci.compat.atjump import CAPTURE
 from khoci.compat.bench import Bench, watched
 from khoci.compat.facts import Facts
-from khoci.compat.memory import fates
+from khoci.compat.memory import fates, memory_of
 from khoci.compat.outlook import ConsumerTraits
 from khoci.compat.plan import Cell
 from khoci.compat.predict import Prediction, predict, unreadable
@@ -115,9 +115,18 @@ def _details(bench: Bench, cell: Cell, facts: Facts) -> dict[str, Any]:
         "handover": asdict(facts.handed) if facts.handed else None,
         "consumer": asdict(facts.consumer) if facts.consumer else None,
         "end": {"how": facts.end.how, "detail": facts.end.detail} if facts.end else None,
-        "regions": [asdict(region) for region in facts.regions],
+        "regions": _regions(facts),
         "misread": [asdict(region) for region in facts.misread],
     }
+
+
+def _regions(facts: Facts) -> list[dict[str, Any]]:
+    """What was seen of each region, with the bytes of each fate that a part of it met."""
+    memory = memory_of(facts)
+    return [
+        {**asdict(region), "fate": {name: size for name, size in asdict(fate).items() if size}}
+        for region, fate in ((region, memory.fate(region)) for region in facts.regions)
+    ]
 
 
 def _given(shape: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from khoci.config.kernels import release_number
 from khoci.config.toml import Table, did_you_mean, load
@@ -111,6 +111,25 @@ class Abi:
     def series(self) -> str:
         """``6.18`` of ``v6.18.15``; empty if the name is no release."""
         return ".".join(map(str, release_number(self.name)[:2]))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Abi:
+        """The reverse of ``dataclasses.asdict``, from JSON values.
+
+        Raises:
+            KeyError, TypeError: it is no such description.
+        """
+        test, luo = data["kho_test"], data["luo"]
+        return cls(
+            **{
+                **data,
+                "root": RootAbi(**data["root"]),
+                "memory_map": MapAbi(**data["memory_map"]),
+                "reserve_mem": ReserveMemAbi(**data["reserve_mem"]),
+                "kho_test": test and KhoTestAbi(**test),
+                "luo": luo and LuoAbi(**{**luo, "handlers": tuple(luo["handlers"])}),
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)

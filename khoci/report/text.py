@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from khoci.paths import data_dir
 from khoci.report.grid import QUIET, Grid, deciding, grids, notable, surprises
+from khoci.report.model import Report
+from khoci.report.rundiff import render as changes_text
+from khoci.report.series import told
 from khoci.report.summary import LETTERS, summary
+from khoci.report.templates import environment
 from khoci.results import CellResult
 from khoci.sizes import size_text
 from khoci.verdicts import MEANING, Verdict
@@ -46,33 +48,67 @@ Note = tuple[str, list[str], str]
 """Heading, reasons and command."""
 
 
-def table(results: Sequence[CellResult], order: Sequence[str], known: Known | None = None) -> str:
+def render(report: Report, templates: Path | None = None) -> str:
+    """What a run is, what changed, its table, and what the policy forbids."""
+    parts = (
+        "\n".join(_wrapped_at(_heading(report))),
+        _changes(report).rstrip("\n"),
+        table(report.results, report.order, report.known, templates).rstrip("\n"),
+        "\n".join(line for each in report.violations for line in _wrapped_at(f"policy: {each}")),
+    )
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _heading(report: Report) -> str:
+    """One sentence on the run; its errors and what it lacks first."""
+    errors = sum(result.verdict is Verdict.ERROR for result in report.results)
+    words = [
+        f"{errors} of {len(report.results)} cells could not be run" if errors else "",
+        f"{len(report.missing)} cells have no result yet" if report.missing else "",
+        f"run {report.run} of {report.matrix}",
+        f"khoci {report.khoci} ({report.accelerator})" if report.khoci else "",
+    ]
+    return ", ".join(filter(None, words))
+
+
+def _changes(report: Report) -> str:
+    """What a series changes, or what is otherwise than in another run; empty if neither."""
+    if report.against:
+        return f"against run {report.against}:\n\n{changes_text(report.changes, report.causes)}"
+    if report.series:
+        return told(report.results, report.series, report.order)
+    return ""
+
+
+def table(
+    results: Sequence[CellResult],
+    order: Sequence[str],
+    known: Known | None = None,
+    templates: Path | None = None,
+) -> str:
     """The grids, a note on each break that needs words, and the meaning of the words used.
 
     Args:
         results: of one run.
         order: kernel names, oldest first.
         known: breaks that have one note together.
+        templates: a folder of the project's own.
     """
-    environment = Environment(
-        loader=FileSystemLoader(data_dir("templates")),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  (plain text; nothing here is markup)
-    )
     found = grids(results, order)
     many = len(found) > MOST_GRIDS
-    return environment.get_template("table.txt.j2").render(
-        grids=[] if many else [(grid, _lines(grid)) for grid in found],
-        summary=summary(found, WIDTH, MARK) if many else [],
-        notes=[*_notes(results, known or {}), *_known_notes(known or {})],
-        legend=_legend(results, LETTERS if many else _words(found)),
-        counts=_counts(results),
-        leaked=_wrapped(_leaked(results)),
-        agreement=_agreement(results),
-        retried=sum(bool(result.retries) for result in results),
+    return (
+        environment(templates)
+        .get_template("table.txt.j2")
+        .render(
+            grids=[] if many else [(grid, _lines(grid)) for grid in found],
+            summary=summary(found, WIDTH, MARK) if many else [],
+            notes=[*_notes(results, known or {}), *_known_notes(known or {})],
+            legend=_legend(results, LETTERS if many else _words(found)),
+            counts=_counts(results),
+            leaked=_wrapped(_leaked(results)),
+            agreement=_agreement(results),
+            retried=sum(bool(result.retries) for result in results),
+        )
     )
 
 
@@ -150,8 +186,12 @@ def _surprise(result: CellResult, name: str) -> str:
     return f"{name} is {result.components[name].verdict}, predicted was {expected}"
 
 
+def _wrapped_at(text: str, width: int = WIDTH) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
+
+
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH - 2, subsequent_indent="  ", break_on_hyphens=False)
+    return _wrapped_at(text, WIDTH - 2)
 
 
 def _words(found: Sequence[Grid]) -> Mapping[Verdict, str]:

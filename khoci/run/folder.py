@@ -3,6 +3,7 @@
 runs/<id>/v6.17.13..v6.18.15..kho-test.json    the result, by atomic rename
 runs/<id>/evidence/<cell>/                     logs of both sides, capture, QEMU's messages
 runs/<id>/meta/run.json                        what was asked for
+runs/<id>/meta/readers.json                    what patched kernels understand
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ class RunFolder:
         """Where the result of a cell is."""
         return self.path / f"{cell}.json"
 
+    def meta(self, name: str) -> Path:
+        """Where a file about the run as a whole is."""
+        return self.path / "meta" / name
+
     def store(self, cell: str, result: CellResult) -> None:
         """Write a result."""
         text = json.dumps(result.to_json(), indent=2, ensure_ascii=False)
@@ -63,7 +68,7 @@ class RunFolder:
             UsageError: the folder is not a run.
         """
         try:
-            request = json.loads((self.path / "meta" / "run.json").read_text(encoding="utf-8"))
+            request = json.loads(self.meta("run.json").read_text(encoding="utf-8"))
             if not all(isinstance(name, str) for name in request["kernels"]):
                 raise TypeError
             return dict(request)
@@ -75,7 +80,7 @@ def new_run(parent: Path, request: Mapping[str, Any]) -> RunFolder:
     """Begin a run; its id is the time in UTC and a few letters that keep it apart."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     folder = RunFolder(parent / f"{stamp}-{secrets.token_hex(2)}")
-    write_atomic(folder.path / "meta" / "run.json", json.dumps(request, indent=2) + "\n")
+    write_atomic(folder.meta("run.json"), json.dumps(request, indent=2) + "\n")
     return folder
 
 
