@@ -166,7 +166,7 @@ def test_wrong_use_of_the_real_command(
         (("fault", "run", "map-cycl"), "(did you mean 'map-cycle'?)"),
         (("selftest", "liar-tset"), "(did you mean 'liar-test'?)"),
         (("matrix", "run", "broken"), "broken.toml: is not valid TOML"),
-        (("matrix", "run", "--resume"), "there is no run in runs/ to resume"),
+        (("matrix", "run", "--resume"), "there is no run in runs/"),
         (("matrix", "run", "mine", "--pairs", "sideways"), "'sideways' is not one of"),
         (("matrix", "run", "mine", "-j", "0"), "0 is not in the range"),
         (("matrix", "run", "mine", "--accel", "warp"), "'warp' is not one of"),

@@ -21,6 +21,7 @@ _COMMANDS = {
     "kernel": ("khoci.cli.kernel", "kernel"),
     "matrix": ("khoci.cli.matrix", "matrix_group"),
     "predict": ("khoci.cli.predict", "predict_command"),
+    "report": ("khoci.cli.report", "report_group"),
     "selftest": ("khoci.cli.selftest", "selftest_command"),
     "scenario": ("khoci.cli.scenario", "scenario_group"),
     "series": ("khoci.cli.series", "series_group"),

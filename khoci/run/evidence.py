@@ -36,7 +36,6 @@ def evidence_in(folder: RunFolder, releases: Releases) -> LookUp:
         folder: of the run.
         releases: what each of its kernels understands.
     """
-
     recent: dict[Path, Found | str] = {}
 
     def captured(path: Path, producer: Abi | None) -> Found | str:

@@ -104,7 +104,7 @@ def latest_run(parent: Path) -> RunFolder:
     """
     runs = sorted(path.parent.parent for path in parent.glob("*/meta/run.json"))
     if not runs:
-        raise UsageError(f"there is no run in {parent}/ to resume")
+        raise UsageError(f"there is no run in {parent}/: khoci matrix run makes one")
     return RunFolder(runs[-1])
 
 

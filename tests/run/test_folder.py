@@ -91,7 +91,7 @@ def test_no_such_run(tmp_path: Path) -> None:
     for run_id in ("empty", "none"):
         with pytest.raises(UsageError, match=f"no run '{run_id}' in "):
             open_run(tmp_path, run_id)
-    with pytest.raises(UsageError, match=r"there is no run in .* to resume"):
+    with pytest.raises(UsageError, match=r"there is no run in .*: khoci matrix run"):
         latest_run(tmp_path)
 
 

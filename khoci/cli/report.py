@@ -1,0 +1,94 @@
+"""``khoci report``: a stored run in the form that somebody reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+
+from khoci.cli.options import load
+from khoci.cli.where import write
+from khoci.report import text
+from khoci.report.model import Report
+from khoci.run.folder import RUNS, RunFolder, latest_run, open_run
+from khoci.run.reported import plan_of, report_of
+
+Render = Callable[[Report, Path | None], str]
+"""Makes the text of a report; the folder has templates of the project's own."""
+
+FORMATS: Mapping[str, Render] = {
+    "text": text.render,
+}
+
+_EXAMPLES = """\b
+Examples:
+  khoci report
+  khoci report 20261123-123647-202a --format text -o table.txt
+  khoci report --against 20261122-101500-00ff
+"""
+
+
+class ReportGroup(click.Group):
+    """A group that takes what is none of its commands for the arguments of ``write``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the name of the command in where it was left out."""
+        asks_help = args[:1] in (["-h"], ["--help"])
+        if not asks_help and (not args or args[0] not in self.commands):
+            args = ["write", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(name="report", cls=ReportGroup)
+def report_group() -> None:
+    """Say what a run found, from what is stored: nothing is run again.
+
+    `khoci report [RUN] ...` is short for `khoci report write [RUN] ...`, which has all options.
+    """
+
+
+@report_group.command("write", epilog=_EXAMPLES)
+@click.argument("run", required=False)
+@click.option("--format", "form", type=click.Choice(tuple(FORMATS)), default="text")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="to this file")
+@click.option("--against", metavar="RUN", help="say what is otherwise than in this run")
+@click.option(
+    "--templates",
+    envvar="KHOCI_TEMPLATES",
+    type=click.Path(path_type=Path),
+    help="a folder of templates that stand for khoci's own of the same name",
+)
+def write_command(
+    run: str | None,
+    form: str,
+    output: Path | None,
+    against: str | None,
+    templates: Path | None,
+) -> None:
+    """Write the report of RUN, an id or a path; of the last run if none is named.
+
+    Exit codes: 0 it is written, whatever it says; 2 wrong use.
+    """
+    write(FORMATS[form](report_on(run, against), templates), output)
+
+
+def report_on(run: str | None, against: str | None = None) -> Report:
+    """The report of a run, by id or path, or of the last one.
+
+    Raises:
+        UsageError: there is no such run, or it cannot be read.
+    """
+    folder = run_folder(run)
+    plan = plan_of(folder)
+    _, _, policy = load(plan.matrix)
+    return report_of(folder, plan, policy, open_run(RUNS, against) if against else None)
+
+
+def run_folder(run: str | None) -> RunFolder:
+    """A run by id or path, or the last one.
+
+    Raises:
+        UsageError: there is none.
+    """
+    return open_run(RUNS, run) if run else latest_run(RUNS)
