@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import click
 
 from khoci.cli.options import load
 from khoci.cli.where import write
-from khoci.report import text
+from khoci.report import junit, kcidb, ktap, lava, markdown, plain, text
 from khoci.report.model import Report
 from khoci.run.folder import RUNS, RunFolder, latest_run, open_run
 from khoci.run.reported import plan_of, report_of
@@ -17,8 +18,20 @@ from khoci.run.reported import plan_of, report_of
 Render = Callable[[Report, Path | None], str]
 """Makes the text of a report; the folder has templates of the project's own."""
 
+
+def _fixed(render: Callable[[Report], str]) -> Render:
+    """A form that no template changes: programs read it."""
+    return lambda report, _: render(report)
+
+
 FORMATS: Mapping[str, Render] = {
     "text": text.render,
+    "markdown": markdown.render,
+    "json": _fixed(plain.render),
+    "junit": _fixed(junit.render),
+    "ktap": _fixed(ktap.render),
+    "kcidb": _fixed(kcidb.render),
+    "lava": _fixed(lava.render),
 }
 
 _EXAMPLES = """\b
@@ -26,6 +39,7 @@ Examples:
   khoci report
   khoci report 20261123-123647-202a --format text -o table.txt
   khoci report --against 20261122-101500-00ff
+  khoci report --format junit -o junit.xml
 """
 
 
@@ -70,7 +84,17 @@ def write_command(
 
     Exit codes: 0 it is written, whatever it says; 2 wrong use.
     """
-    write(FORMATS[form](report_on(run, against), templates), output)
+    content = FORMATS[form](report_on(run, against), templates)
+    write(content.encode("utf-8", "replace").decode(), output)
+
+
+@report_group.command("schema")
+def schema_command() -> None:
+    """Print the JSON schema of `khoci report --format json`.
+
+    Example: khoci report schema
+    """
+    click.echo(json.dumps(plain.schema(), indent=2))
 
 
 def report_on(run: str | None, against: str | None = None) -> Report:

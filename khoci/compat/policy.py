@@ -46,6 +46,19 @@ def violations(
     """
     return [
         f"{result.producer} -> {result.consumer} {result.scenario}: {line}"
+        for result, line in complaints(results, policy, order, made_of)
+    ]
+
+
+def complaints(
+    results: Iterable[CellResult],
+    policy: Policy,
+    order: Sequence[str],
+    made_of: Mapping[str, str] | None = None,
+) -> list[tuple[CellResult, str]]:
+    """What `violations` says, each with the cell that it is about."""
+    return [
+        (result, line)
         for result in filter(_counts, results)
         for line in _complaints(result, policy, order, made_of or {})
     ]

@@ -128,6 +128,18 @@ def without_evidence(_: CellResult) -> CellEvidence:
 
 
 @dataclass(frozen=True)
+class Violation:
+    """What the policy forbids, and in which cell."""
+
+    cell: CellKey
+    text: str
+
+    def __str__(self) -> str:
+        producer, consumer, scenario, _ = self.cell
+        return f"{producer} -> {consumer} {scenario}: {self.text}"
+
+
+@dataclass(frozen=True)
 class Report:
     """A run with what is to be said of it.
 
@@ -143,7 +155,7 @@ class Report:
         results: of the cells that have one, in the order of the plan.
         missing: cells of the plan that have none yet.
         known: why a break is known, with a link; and the cells in which nothing else is wrong.
-        violations: what the policy forbids, a line each.
+        violations: what the policy forbids.
         series: what the run is about, if it is about a series.
         changes: what the series changes against its base, worst first; or against another run.
         causes: the patches that made a changed cell what it is, a line each.
@@ -162,7 +174,7 @@ class Report:
     guest: Mapping[str, object] = field(default_factory=dict)
     missing: tuple[CellKey, ...] = ()
     known: Mapping[str, tuple[CellResult, ...]] = field(default_factory=dict)
-    violations: tuple[str, ...] = ()
+    violations: tuple[Violation, ...] = ()
     series: SeriesInRun | None = None
     changes: tuple[Change, ...] = ()
     causes: Mapping[tuple[str, str, str], tuple[str, ...]] = field(default_factory=dict)

@@ -174,14 +174,15 @@ def _reasons(result: CellResult) -> list[str]:
     Then what was predicted otherwise, two lines at most too.
     """
     decision = deciding(result)
-    otherwise = [_surprise(result, name) for name in surprises(result)[:2]]
+    otherwise = [surprise(result, name) for name in surprises(result)[:2]]
     if result.verdict in QUIET or decision is None:
         return [*result.splats[:1], *otherwise]
     component, judgement = decision
     return [*(f"{component}: {item.text}" for item in judgement.evidence[:2]), *otherwise]
 
 
-def _surprise(result: CellResult, name: str) -> str:
+def surprise(result: CellResult, name: str) -> str:
+    """A component that was predicted otherwise, in words."""
     expected = (result.prediction or {}).get(name, "nothing")
     return f"{name} is {result.components[name].verdict}, predicted was {expected}"
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from khoci.compat.plan import Cell
-from khoci.compat.policy import reasons, violations
+from khoci.compat.policy import complaints, reasons
 from khoci.config.abi import default_folder, load_releases
 from khoci.config.policy import Policy
 from khoci.errors import UsageError
 from khoci.report.causes import causes
-from khoci.report.model import CellKey, KernelInRun, Report
+from khoci.report.model import CellKey, KernelInRun, Report, Violation, key_of
 from khoci.report.series import changes_of
 from khoci.results import CellResult
 from khoci.run.evidence import evidence_in
@@ -93,7 +93,10 @@ def _plain_report(
         results=tuple(results),
         missing=_missing(plan, results),
         known={reason: tuple(cells) for reason, cells in excused.items()},
-        violations=tuple(violations(results, policy, plan.kernels, made_of)),
+        violations=tuple(
+            Violation(key_of(result), text)
+            for result, text in complaints(results, policy, plan.kernels, made_of)
+        ),
         series=plan.series,
         evidence=evidence_in(folder, with_kept(load_releases(default_folder()), folder)),
     )

@@ -1,0 +1,60 @@
+"""KTAP, which the kernel's own tools parse: a subtest for each scenario. Pure.
+
+The format is that of Documentation/dev-tools/ktap.rst, version 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from khoci.report.model import CellKey, Report, key_of
+from khoci.report.outcome import Outcome, complaints, outcome, title, why
+
+_VERSION = "KTAP version 1"
+_INDENT = "  "
+
+
+def render(report: Report) -> str:
+    """The whole report; what is not as the policy wants it has its reasons before its line."""
+    suites = [(scenario, list(_cells(report, scenario))) for scenario in report.scenarios]
+    lines = [_VERSION, f"1..{len(suites)}"]
+    for number, (scenario, cells) in enumerate(suites, start=1):
+        lines += [f"{_INDENT}{_VERSION}", f"{_INDENT}# Subtest: {_plain(scenario)}"]
+        lines.append(f"{_INDENT}1..{len(cells)}")
+        for place, (cell, found, reasons) in enumerate(cells, start=1):
+            lines += [f"{_INDENT}# {_plain(reason)}" for reason in reasons]
+            lines.append(f"{_INDENT}{_result(found, place, title(cell))}")
+        lines.append(_result(_worst([found for _, found, _ in cells]), number, scenario))
+    return "\n".join([*lines, ""])
+
+
+def _cells(report: Report, scenario: str) -> Iterator[tuple[CellKey, Outcome, list[str]]]:
+    for result in report.results:
+        if result.scenario == scenario:
+            found = outcome(report, result)
+            bad = found in (Outcome.FAIL, Outcome.ERROR)
+            told = [*complaints(report, result), *why(result), result.reproduce] if bad else []
+            yield key_of(result), found, told
+    for cell in report.missing:
+        if cell[2] == scenario:
+            yield cell, Outcome.ERROR, ["it has no result yet"]
+
+
+def _result(found: Outcome, number: int, name: str) -> str:
+    ok = "ok" if found in (Outcome.PASS, Outcome.SKIP) else "not ok"
+    directive = " # SKIP" if found is Outcome.SKIP else ""
+    return f"{ok} {number} {_plain(name)}{directive}"
+
+
+def _worst(found: list[Outcome]) -> Outcome:
+    """Of a scenario: skipped only if all of it is."""
+    for each in (Outcome.ERROR, Outcome.FAIL, Outcome.PASS):
+        if each in found:
+            return each
+    return Outcome.SKIP
+
+
+def _plain(text: str) -> str:
+    """One line without ``#``, which begins a directive."""
+    line = "".join(char if char.isprintable() else "?" for char in text)
+    return line.replace("#", "?")
