@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from khoci.cli.mailing import mail_of, templates_option, trailer_options, trailers_of
 from khoci.cli.options import load
 from khoci.cli.where import write
 from khoci.report import junit, kcidb, ktap, lava, markdown, plain, text
@@ -34,12 +35,16 @@ FORMATS: Mapping[str, Render] = {
     "lava": _fixed(lava.render),
 }
 
+MAIL = "mail"
+"""The answer to the thread of a series: it needs more than the report."""
+
 _EXAMPLES = """\b
 Examples:
   khoci report
   khoci report 20261123-123647-202a --format text -o table.txt
   khoci report --against 20261122-101500-00ff
   khoci report --format junit -o junit.xml
+  khoci report --format mail --tested-by
 """
 
 
@@ -64,27 +69,30 @@ def report_group() -> None:
 
 @report_group.command("write", epilog=_EXAMPLES)
 @click.argument("run", required=False)
-@click.option("--format", "form", type=click.Choice(tuple(FORMATS)), default="text")
+@click.option("--format", "form", type=click.Choice((*FORMATS, MAIL)), default="text")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="to this file")
 @click.option("--against", metavar="RUN", help="say what is otherwise than in this run")
-@click.option(
-    "--templates",
-    envvar="KHOCI_TEMPLATES",
-    type=click.Path(path_type=Path),
-    help="a folder of templates that stand for khoci's own of the same name",
-)
+@templates_option
+@trailer_options
 def write_command(
     run: str | None,
     form: str,
     output: Path | None,
     against: str | None,
     templates: Path | None,
+    trailers: tuple[str, ...],
+    *,
+    tested_by: bool,
 ) -> None:
     """Write the report of RUN, an id or a path; of the last run if none is named.
 
     Exit codes: 0 it is written, whatever it says; 2 wrong use.
     """
-    content = FORMATS[form](report_on(run, against), templates)
+    report = report_on(run, against)
+    if form == MAIL:
+        content = mail_of(report, trailers_of(trailers, tested_by=tested_by), templates).to_text()
+    else:
+        content = FORMATS[form](report, templates)
     write(content.encode("utf-8", "replace").decode(), output)
 
 

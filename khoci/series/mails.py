@@ -85,7 +85,7 @@ def _line(value: str | None) -> str:
 
 def _decoded(value: str) -> str:
     try:
-        parts = decode_header(value)
+        parts = decode_header("".join(value.splitlines()))
         return "".join(
             part.decode(charset or "utf-8", errors="replace") if isinstance(part, bytes) else part
             for part, charset in parts

@@ -116,3 +116,19 @@ def test_no_mail_makes_it_fail(noise: bytes) -> None:
     for mail in (noise, b"Subject: " + noise, b"Content-Transfer-Encoding: base64\n\n" + noise):
         header(mail, "Subject")
         body(mail)
+
+
+@pytest.mark.parametrize(
+    ("folded", "line"),
+    [
+        ("a long\n one", "a long one"),
+        (
+            "a long\n one of =?utf-8?q?Zo=C3=AB?=",
+            "a long one of Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}",
+        ),
+        ("=?utf-8?q?one?=\n =?utf-8?q?_word?=", "one word"),
+        ("=?utf-8?q?in_two?=\r\n\tparts", "in two parts"),
+    ],
+)
+def test_a_folded_header_is_one_line(folded: str, line: str) -> None:
+    assert header(f"Subject: {folded}\n\n".encode(), "Subject") == line

@@ -1,0 +1,1 @@
+"""Mail that is sent: what git is set up with, guards, and what was sent before."""
