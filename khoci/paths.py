@@ -23,3 +23,9 @@ def data_dir(name: str) -> Path:
     package = Path(str(resources.files("khoci")))
     installed = package / "data" / name
     return installed if installed.is_dir() else package.parent / name
+
+
+def state_dir() -> Path:
+    """What must outlive the cache: which mails were sent (``$KHOCI_STATE`` overrides)."""
+    override = os.environ.get("KHOCI_STATE")
+    return Path(override) if override else Path(platformdirs.user_state_dir("khoci"))

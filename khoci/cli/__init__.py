@@ -20,6 +20,7 @@ _COMMANDS = {
     "fault": ("khoci.cli.fault", "fault_group"),
     "kernel": ("khoci.cli.kernel", "kernel"),
     "matrix": ("khoci.cli.matrix", "matrix_group"),
+    "post": ("khoci.cli.post", "post_command"),
     "predict": ("khoci.cli.predict", "predict_command"),
     "report": ("khoci.cli.report", "report_group"),
     "selftest": ("khoci.cli.selftest", "selftest_command"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from khoci.errors import UsageError
+from khoci.cli.options import tell
+from khoci.errors import KhociError, UsageError
 from khoci.kernel.cache import Cache
 from khoci.mailer.settings import sender
 from khoci.paths import cache_dir
@@ -20,6 +21,8 @@ from khoci.report.model import Report
 from khoci.results import SeriesInRun
 from khoci.series import onbase
 from khoci.series.answering import thread_to_answer
+from khoci.series.b4 import B4, configured
+from khoci.series.mails import message_id, split
 from khoci.series.maintainers import maintainers_of
 from khoci.series.plumbing import Git
 from khoci.series.store import find
@@ -88,3 +91,33 @@ def thread_of(series: SeriesInRun) -> Thread:
     with suppress(UsageError):
         who = maintainers_of(onbase.load(stored.folder))
     return thread_to_answer(stored, Git(stored.folder), who)
+
+
+def now_in_thread(report: Report, config: Sequence[str], *, offline: bool) -> Collection[str]:
+    """The message-ids in the thread of a report's series, as the archive has it now.
+
+    Without a network, or with ``offline``, as it was when the series was fetched; that is said.
+
+    Args:
+        report: of a run.
+        config: of b4, ``NAME=VALUE`` each.
+        offline: whether the archive is not to be asked.
+    """
+    if report.series is None:
+        return ()
+    cache = Cache(cache_dir())
+    stored = find(cache.series, report.series.label)
+    git = Git(stored.folder)
+    own: tuple[str, ...] = ()
+    with suppress(UsageError):
+        own = configured(Git(onbase.load(stored.folder).tree))
+    known = thread_to_answer(stored, git).answered
+    if offline:
+        return known
+    try:
+        found = B4(cache.b4, (*own, *config)).thread(report.series.msgid)
+    except KhociError as error:
+        tell(error)
+        click.echo("khoci: the thread is taken as it was when the series was fetched", err=True)
+        return known
+    return {*known, *(message_id(mail) for mail in split(found, git))}

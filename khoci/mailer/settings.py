@@ -81,7 +81,7 @@ def settings() -> Settings:
     command = _of_identity("sendmailCmd")
     host = _of_identity("smtpServer")
     if not command and host.startswith("/"):
-        command, host = f"{host} -i", ""
+        command, host = host, ""
     if not command and not host:
         raise UsageError(
             "git does not say how mail is sent: set sendemail.smtpServer or sendemail.sendmailCmd, "

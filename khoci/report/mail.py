@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import quopri
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -57,10 +58,14 @@ class Mail:
         """The addresses that it goes to, each once."""
         return tuple(dict.fromkeys(address for _, address in (*self.to, *self.cc)))
 
-    def to_bytes(self) -> bytes:
-        """The mail as it is sent, with lines that end in a newline alone."""
+    def to_bytes(self, *, quoted: bool = False) -> bytes:
+        """The mail as it is sent, with lines that end in a newline alone.
+
+        ``quoted`` is for a server that only takes 7 bits.
+        """
         text = self.body.encode("utf-8", "replace")
         plain = text.isascii()
+        quoted = quoted and not plain
         lines = [
             ("From", _person(self.sender)),
             ("To", _people(self.to)),
@@ -72,10 +77,10 @@ class Mail:
             ("References", "\n\t".join(f"<{each}>" for each in self.references)),
             ("MIME-Version", "1.0"),
             ("Content-Type", f"text/plain; charset={'us-ascii' if plain else 'utf-8'}"),
-            ("Content-Transfer-Encoding", "7bit" if plain else "8bit"),
+            ("Content-Transfer-Encoding", _encoding(plain=plain, quoted=quoted)),
         ]
         head = "".join(f"{name}: {value}\n" for name, value in lines if value)
-        return head.encode("ascii") + b"\n" + text
+        return head.encode("ascii") + b"\n" + (quopri.encodestring(text) if quoted else text)
 
     def to_text(self) -> str:
         """The same for a terminal or a file in UTF-8."""
@@ -135,6 +140,10 @@ def _domain(sender: Address) -> str:
     """What stands behind the ``@`` of the sender's address."""
     domain = sender[1].rpartition("@")[2]
     return domain if re.fullmatch(r"[A-Za-z0-9.-]+", domain) else _NO_DOMAIN
+
+
+def _encoding(*, plain: bool, quoted: bool) -> str:
+    return "7bit" if plain else "quoted-printable" if quoted else "8bit"
 
 
 def _people(addresses: Sequence[Address]) -> str:

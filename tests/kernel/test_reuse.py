@@ -236,7 +236,7 @@ def test_who_waits_is_told(tmp_path: Path) -> None:
     said: list[str] = []
 
     class Said(NoProgress):
-        def start(self, task: str, total: float | None = None) -> None:  # noqa: ARG002
+        def start(self, task: str, total: float | None = None) -> None:
             said.append(task)
             raise KeyboardInterrupt
 
