@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 THREADS = Path(__file__).parent / "threads"
 SECONDS_TO_START = 30
+ADDRESS = "kho-test@example.org"
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,29 @@ class Inbox:
     """An inbox that answers at ``url``."""
 
     url: str
+    home: Path
 
     @property
     def config(self) -> list[str]:
         """What makes b4 use it, with no DNS for signatures."""
         return ["-c", f"b4.midmask={self.url}/%s", "-c", "b4.attestation-policy=off"]
+
+    def deliver(self, mail: bytes) -> None:
+        """Take a mail in as a mail server hands it over."""
+        env = {
+            **os.environ,
+            "HOME": str(self.home),
+            "PI_CONFIG": str(self.home / "config"),
+            "ORIGINAL_RECIPIENT": ADDRESS,
+        }
+        done = subprocess.run(
+            ["public-inbox-mda", "--no-precheck"],
+            env=env,
+            input=mail,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def thread(name: str) -> list[bytes]:
@@ -51,16 +70,18 @@ def serving(folder: Path, mails: Sequence[bytes]) -> Iterator[Inbox]:
     home.mkdir(parents=True)
     env = {**os.environ, "HOME": str(home), "PI_CONFIG": str(home / "config")}
     port = _free_port()
-    inbox = Inbox(f"http://127.0.0.1:{port}/khotest")
+    inbox = Inbox(f"http://127.0.0.1:{port}/khotest", home)
     _fill(place / "git/0.git", mails)
     commands: tuple[list[str], ...] = (
-        ["init", "-V2", "-L", "full", "khotest", str(place), inbox.url, "k@example.org"],
+        ["init", "-V2", "-L", "full", "khotest", str(place), inbox.url, ADDRESS],
         ["index", "-L", "full", str(place)],
     )
     for command in commands:
         subprocess.run(
             [f"public-inbox-{command[0]}", *command[1:]], env=env, check=True, capture_output=True
         )
+    spam = ["git", "config", "--file", str(home / "config"), "publicinboxmda.spamcheck", "none"]
+    subprocess.run(spam, check=True)
     httpd = subprocess.Popen(
         ["public-inbox-httpd", "-W0", "-l", f"127.0.0.1:{port}"],
         env=env,

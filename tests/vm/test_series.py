@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import mailbox
 import os
 import subprocess
 import sys
+import tempfile
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from khoci.paths import cache_dir
 from khoci.verdicts import Verdict
+from tests.mailer.server import Delivered, listening
 from tests.series.inbox import Inbox, serving, thread
 from tests.vm.conftest import command
 
@@ -34,6 +40,7 @@ class Around:
 
     status: int
     text: str
+    folder: Path
     cells: dict[tuple[str, str, str], dict[str, Any]]
 
     def verdicts(self, producer: str, consumer: str) -> set[str]:
@@ -66,10 +73,11 @@ def khoci(kernels: object, tmp_path_factory: pytest.TempPathFactory) -> Khoci:
         if not name.endswith(".json"):
             real.mkdir(exist_ok=True)
         (folder / "cache" / name).symlink_to(real)
-    env = {**os.environ, "KHOCI_CACHE": str(folder / "cache"), "COLUMNS": "80"}
-    env.pop("KHOCI_LINUX_GIT", None)
+    own = {"KHOCI_CACHE": str(folder / "cache"), "COLUMNS": "80"}
 
     def run(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, **own}
+        env.pop("KHOCI_LINUX_GIT", None)
         return subprocess.run(
             command(*words),
             cwd=folder,
@@ -93,7 +101,7 @@ def around(khoci: Khoci, series: str, *words: str) -> Around:
     folder = Path(json.loads(where.stdout)["folder"]).parents[3] / named
     loaded = [json.loads(path.read_text()) for path in folder.glob("*.json")]
     cells = {(each["producer"], each["consumer"], each["scenario"]): each for each in loaded}
-    return Around(done.returncode, done.stdout + done.stderr, cells)
+    return Around(done.returncode, done.stdout + done.stderr, folder, cells)
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +206,81 @@ def test_it_is_resumed_as_it_began(khoci: Khoci, silent: Around) -> None:
 def test_the_kernel_of_a_series_is_one_like_others(khoci: Khoci, bumped: Around) -> None:
     done = khoci("cell", "run", "kho-half-page-leaves-v2", "7.3", "reserve-mem")
     assert "refused" in done.stdout, done.stderr
+
+
+@pytest.fixture
+def git_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets a value that git and khoci hear, and no other of this machine."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    monkeypatch.setenv("KHOCI_STATE", str(tmp_path / "state"))
+
+    def set_(key: str, value: str) -> None:
+        subprocess.run(["git", "config", "--global", "--add", key, value], check=True)
+
+    set_("user.name", "A Tester")
+    set_("user.email", "tester@example.net")
+    return set_
+
+
+def test_the_answer_gets_into_the_thread_once(
+    khoci: Khoci, silent: Around, inbox: Inbox, git_config: Callable[..., None]
+) -> None:
+    words = ("post", str(silent.folder), "--send", *inbox.config)
+    delivered = Delivered()
+    with listening(delivered) as port:
+        git_config("sendemail.smtpServer", "127.0.0.1")
+        git_config("sendemail.smtpServerPort", str(port))
+        refused = khoci(*words)
+        assert refused.returncode == 2
+        assert "nothing allows mail to" in refused.stderr
+        git_config("khoci.allowRecipient", "*")
+        sent = khoci(*words)
+        assert sent.returncode == 0, sent.stderr
+        (envelope,) = delivered.mails
+        assert "kexec@lists.infradead.org" in envelope.rcpt_tos, "get_maintainer.pl knows it"
+        assert isinstance(envelope.content, bytes)
+        inbox.deliver(envelope.content.replace(b"\r\n", b"\n"))
+        again = khoci(*words)
+    msgid = sent.stdout.split()[-1]
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == f"not sent: the thread has this result already: {msgid}\n"
+    assert len(delivered.mails) == 1
+    _is_in_its_place(inbox, msgid)
+
+
+def test_another_machine_knows_that_the_thread_is_answered(
+    khoci: Khoci, silent: Around, inbox: Inbox, git_config: Callable[..., None]
+) -> None:
+    mail = khoci("post", str(silent.folder), *inbox.config).stdout
+    inbox.deliver(mail.encode())
+    git_config("sendemail.smtpServer", "127.0.0.1")
+    git_config("user.email", "other@example.com")
+    done = khoci("post", str(silent.folder), "--send", *inbox.config)
+    assert done.stdout.startswith("not sent: the thread has this result already: ")
+
+
+def _is_in_its_place(inbox: Inbox, msgid: str) -> None:
+    """Under the cover letter as the archive shows the thread, and in what b4 fetches of it."""
+    with urllib.request.urlopen(f"{inbox.url}/{SILENT}/t.atom") as feed:  # noqa: S310  (loopback)
+        thread = ET.fromstring(feed.read())  # noqa: S314  (of our own inbox)
+    name = "{http://www.w3.org/2005/Atom}"
+    replies = {
+        entry.findtext(f"{name}title", ""): [
+            each.get("href", "").rstrip("/").rpartition("/")[2]
+            for each in entry.iter("{http://purl.org/syndication/thread/1.0}in-reply-to")
+        ]
+        for entry in thread.iter(f"{name}entry")
+    }
+    assert replies["Re: [RFC PATCH 0/3] kho: smaller leaves"] == [SILENT]
+    with tempfile.TemporaryDirectory() as folder:
+        b4 = Path(sys.executable).with_name("b4")
+        subprocess.run(
+            [b4, "-n", *inbox.config, "mbox", "-C", "-o", folder, "-n", "t.mbx", SILENT],
+            env={**os.environ, "HOME": folder, "XDG_DATA_HOME": folder, "XDG_CACHE_HOME": folder},
+            check=True,
+            capture_output=True,
+        )
+        with closing(mailbox.mbox(Path(folder) / "t.mbx")) as box:
+            found = {mail["Message-ID"]: mail for mail in box}
+    assert len(found) == 5
+    assert found[f"<{msgid}>"]["In-Reply-To"] == f"<{SILENT}>"
