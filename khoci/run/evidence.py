@@ -102,13 +102,12 @@ def _excerpt(folder: RunFolder, result: CellResult, side: str) -> Excerpt:
 
 
 def _lines_of(result: CellResult, side: str) -> list[str]:
-    """The lines of one side's log that a result names; those of the worst component first."""
+    """The lines of one side's log that a result names: splats, or else what decided it."""
     splats = [line.removeprefix(f"{side}: ") for line in result.splats if line.startswith(side)]
-    if side == "producer":
+    if splats or side == "producer":
         return splats
     worst_first = sorted(result.components.values(), key=lambda each: -each.verdict.rank)
-    named = [item.text for each in worst_first[:1] for item in each.evidence if item.kind == "log"]
-    return [*splats, *named]
+    return [item.text for each in worst_first[:1] for item in each.evidence if item.kind == "log"]
 
 
 def _read_capture(path: Path, producer: Abi | None) -> Found | str:
