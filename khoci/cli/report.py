@@ -11,7 +11,7 @@ import click
 from khoci.cli.mailing import mail_of, templates_option, trailer_options, trailers_of
 from khoci.cli.options import load
 from khoci.cli.where import write
-from khoci.report import junit, kcidb, ktap, lava, markdown, plain, text
+from khoci.report import junit, kcidb, ktap, lava, markdown, page, plain, text
 from khoci.report.model import Report
 from khoci.run.folder import RUNS, RunFolder, latest_run, open_run
 from khoci.run.reported import plan_of, report_of
@@ -28,6 +28,7 @@ def _fixed(render: Callable[[Report], str]) -> Render:
 FORMATS: Mapping[str, Render] = {
     "text": text.render,
     "markdown": markdown.render,
+    "html": page.render,
     "json": _fixed(plain.render),
     "junit": _fixed(junit.render),
     "ktap": _fixed(ktap.render),
