@@ -107,6 +107,7 @@ TEST_NEEDS = (
         dnf="public-inbox",
         pacman="public-inbox",
     ),
+    _tool("chromium", "shows the page of a report to the tests", "chromium"),
 )
 """What khoci's own tests need besides."""
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from khoci.report.grid import notable
 from khoci.report.model import CellEvidence, CellKey, Excerpt, Report, key_of
+from khoci.report.ramsvg import memory_svg
+from khoci.report.timeline import timeline_svg
 from khoci.results import CellResult
 
 MOST_EVIDENCE = 12 << 20
@@ -64,20 +66,22 @@ def _evidence(report: Report, texts: _Texts) -> dict[CellKey, dict[str, Any]]:
     for result in (*first, *rest):
         if size + texts.size > MOST_EVIDENCE:
             break
-        plain = _plain(report.evidence(result), texts)
+        plain = _plain(result, report.evidence(result), texts)
         size += len(json.dumps(plain))
         found[key_of(result)] = plain
     return found
 
 
-def _plain(evidence: CellEvidence, texts: _Texts) -> dict[str, Any]:
+def _plain(result: CellResult, evidence: CellEvidence, texts: _Texts) -> dict[str, Any]:
+    name = f"{result.producer} to {result.consumer}, {result.scenario}"
+    memory = memory_svg(evidence.memory, f"guest memory, {name}") if evidence.memory else ""
     return {
         "producer": _log(evidence.producer_log),
         "consumer": _log(evidence.consumer_log),
         "before": texts.number(evidence.before) if evidence.before else None,
         "after": texts.number(evidence.after) if evidence.after else None,
-        "memory": None,
-        "time": None,
+        "memory": texts.number(memory) if memory else None,
+        "time": texts.number(timeline_svg(evidence.phases)) if evidence.phases else None,
         "notes": list(evidence.notes),
     }
 
