@@ -13,6 +13,7 @@ from khoci.compat.memory import READ_AT_BOOT, READ_LATER
 from khoci.compat.revived import revived
 from khoci.compat.scratch import Areas, read_scratch, was_given
 from khoci.compat.side import Side, log_completed
+from khoci.compat.stopwatch import Stopwatch
 from khoci.errors import HarnessError
 from khoci.guest.session import Agent, AgentError
 from khoci.scenario.base import Checked, Scenario, State
@@ -47,10 +48,12 @@ class Arrival:
         side: Side,
         scenarios: tuple[Scenario, ...],
         at_jump: AtJump,
+        watch: Stopwatch,
         *,
         last: bool,
     ) -> None:
         self._guest = guest
+        self._watch = watch
         self._agent = Agent(guest)
         self._side = side
         self._scenarios = scenarios
@@ -86,9 +89,11 @@ class Arrival:
 
     async def _ask(self, states: Mapping[str, State]) -> None:
         await self._greet()
+        self._watch.begin("restore")
         await self._see_arrived()
         await self._overwrite_free()
         await self._verify(states)
+        self._watch.begin("last look")
         if any(scenario.crash for scenario in self._scenarios):
             await self._crash()
         if self._last:

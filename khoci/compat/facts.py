@@ -129,6 +129,15 @@ class ConsumerFacts:
 
 
 @dataclass(frozen=True)
+class PhaseFact:
+    """A part of a boot: its name, when it began and how long it took, in seconds."""
+
+    name: str
+    start: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything that a verdict is made from.
 
@@ -145,6 +154,7 @@ class Facts:
         producer_release: as the producer's uname tells it; empty if it was not asked.
         crash: whether the consumer was made to panic when it was up.
         cold: whether the producer itself was not started by a kexec.
+        phases: of the boot, from where this handover was prepared to where it was looked at.
     """
 
     scenario: str
@@ -159,3 +169,4 @@ class Facts:
     producer_release: str = ""
     crash: bool = False
     cold: bool = False
+    phases: tuple[PhaseFact, ...] = ()

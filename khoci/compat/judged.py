@@ -116,6 +116,7 @@ def _details(bench: Bench, cell: Cell, facts: Facts) -> dict[str, Any]:
         "consumer": asdict(facts.consumer) if facts.consumer else None,
         "end": {"how": facts.end.how, "detail": facts.end.detail} if facts.end else None,
         "regions": _regions(facts),
+        "phases": [asdict(phase) for phase in facts.phases],
         "misread": [asdict(region) for region in facts.misread],
     }
 

@@ -16,6 +16,7 @@ from khoci.compat.atjump import AtJump, Standing, Tamper
 from khoci.compat.facts import Facts
 from khoci.compat.scratch import read_scratch, scratch_array
 from khoci.compat.side import Side, log_completed
+from khoci.compat.stopwatch import Stopwatch
 from khoci.errors import HarnessError
 from khoci.files import write_atomic
 from khoci.format.capture import Kernel
@@ -90,6 +91,7 @@ class _Journey:
         self.impossible: dict[str, str] = {}
         self._route = route
         self._guest = guest
+        self._watch = Stopwatch()
         self._scratch: bytes | None = None
         self._stale: Collection[int] = ()
         self._release = ""
@@ -113,14 +115,18 @@ class _Journey:
     async def run(self) -> None:
         """Boot the first kernel and go on until the last one was looked at, or one dies."""
         sides = self._route.sides
+        self._watch.begin("boot")
         await self._guest.run()
         states = await self._begin(sides[0])
         for producer, consumer in pairwise(sides):
             at_jump, release = await self._hand_over(producer, consumer), self._release
             last = consumer is sides[-1]
-            arrival = Arrival(self._guest, consumer, self._route.scenarios, at_jump, last=last)
+            arrival = Arrival(
+                self._guest, consumer, self._route.scenarios, at_jump, self._watch, last=last
+            )
             arrived = await arrival.look(states)
-            self._hops.append(replace(arrived.facts, producer_release=release))
+            phases = self._watch.take()
+            self._hops.append(replace(arrived.facts, producer_release=release, phases=phases))
             self._release = arrived.facts.consumer.release if arrived.facts.consumer else ""
             if arrived.facts.end or last:
                 return
@@ -147,6 +153,7 @@ class _Journey:
             agent = Agent(self._guest)
             self._release = (await agent.hello()).release
             self._scratch = scratch_array(await read_scratch(agent))
+            self._watch.begin("scenario")
             return await self._preserve(agent)
 
     async def _preserve(self, agent: Agent) -> dict[str, State]:
@@ -162,6 +169,7 @@ class _Journey:
 
     async def _again(self, side: Side, held: Mapping[str, State]) -> dict[str, State]:
         """Have a consumer preserve what it was given, for the next one."""
+        self._watch.begin("scenario")
         self._stale = await in_thread(lambda: _handoffs(self._guest.ram))
         with _failing(side, self._guest):
             agent, states = Agent(self._guest), dict[str, State]()
@@ -173,11 +181,14 @@ class _Journey:
     async def _hand_over(self, producer: Side, consumer: Side) -> AtJump:
         """Bring a producer to the jump and look at it there; then let it go."""
         guest = self._guest
+        self._watch.begin("jump")
         with _failing(producer, guest):
             address = await self._jump(producer, consumer)
         self._jumps.append(len(guest.console))
+        self._watch.begin("look")
         at_jump = await in_thread(lambda: self._look(producer))
         await guest.clear_break(address)
+        self._watch.begin("early boot")
         await guest.run()
         return at_jump
 

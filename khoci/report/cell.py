@@ -57,6 +57,10 @@ def _memory(result: CellResult) -> Iterator[str]:
 def _run(result: CellResult) -> Iterator[str]:
     if result.matched:
         yield f"  lines of the log that were known: {', '.join(result.matched)}"
+    phases = result.details.get("phases", ())
+    if phases:
+        parts = (f"{each['name']} {each['seconds']:.1f} s" for each in phases)
+        yield f"  time: {', '.join(parts)}"
     if result.joint:
         yield f"  in one boot with: {', '.join(result.joint)}"
     yield from (f"  run once more, because the harness had failed: {why}" for why in result.retries)

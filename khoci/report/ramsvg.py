@@ -15,7 +15,7 @@ from math import log2
 from khoci.report.model import Block, MemoryView
 from khoci.report.svg import FAINT, INK, box, number, picture, words
 
-_WIDTH, _LABELS, _FATES = 960.0, 190.0, 250.0
+_WIDTH, _LABELS, _FATES = 960.0, 190.0, 290.0
 _ROW, _BAR, _GAP, _THIN = 17.0, 10.0, 12.0, 2.0
 _PAGE = 4096
 _MOST_OWNERS = 16
