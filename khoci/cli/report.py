@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,6 +37,7 @@ FORMATS: Mapping[str, Render] = {
     "lava": _fixed(lava.render),
 }
 
+SERVE = "serve"
 MAIL = "mail"
 """The answer to the thread of a series: it needs more than the report."""
 
@@ -52,10 +54,21 @@ Examples:
 class ReportGroup(click.Group):
     """A group that takes what is none of its commands for the arguments of ``write``."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """With the one that is in a module of its own."""
+        return [*super().list_commands(ctx), SERVE]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load what is in a module of its own when it is asked for: it uses this one."""
+        if cmd_name != SERVE:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = importlib.import_module("khoci.cli.serve").serve_command
+        return command
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the name of the command in where it was left out."""
         asks_help = args[:1] in (["-h"], ["--help"])
-        if not asks_help and (not args or args[0] not in self.commands):
+        if not asks_help and (not args or args[0] not in self.list_commands(ctx)):
             args = ["write", *args]
         return super().parse_args(ctx, args)
 
