@@ -257,6 +257,7 @@
         const now = await (await fetch(live)).text();
         if (before !== null && now !== before) location.reload();
         before = now;
+        performance.mark("khoci-asked");
       } catch {
         // the server is gone: the page stays as it is
       }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from khoci.cli.serve import HOST, server_of
 from khoci.report import page
 from khoci.report.model import Block, CellEvidence, Excerpt, MemoryView, Phase, Report
 from tests.report import example
@@ -213,3 +215,31 @@ def test_on_paper_nothing_is_in_the_way(opened: Watched) -> None:
         "static"
     )
     assert len(opened.page.pdf()) > 1000
+
+
+def test_a_run_that_goes_on_is_followed(browser: Browser) -> None:
+    states = [report()]
+
+    def content() -> str:
+        return page.render(states[-1], live=True)
+
+    with server_of(content, lambda: str(len(states)), 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            follow(browser, server.server_port, states)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def follow(browser: Browser, port: int, states: list[Report]) -> None:
+    opened = browser.new_context().new_page()
+    opened.goto(f"http://{HOST}:{port}/{PANIC_FRAGMENT}")
+    expect(opened.locator("#panel")).to_contain_text("Kernel panic")
+    while not opened.evaluate("performance.getEntriesByName('khoci-asked').length"):
+        opened.wait_for_timeout(100)
+    states.append(replace(states[0], run="20261123-120000-0100"))
+    expect(opened).to_have_title("khoci 20261123-120000-0100", timeout=30_000)
+    expect(opened.locator("#panel")).to_contain_text("Kernel panic")
+    opened.context.close()
