@@ -50,7 +50,7 @@ def find(parent: Path, run_id: str | None) -> RunFolder:
     Raises:
         UsageError: there is none.
     """
-    return open_run(parent, run_id) if run_id else latest_run(parent)
+    return open_run(parent, run_id) if run_id else latest_run(parent, "khoci bisect")
 
 
 def read(folder: RunFolder, cache: Path) -> tuple[Request, History]:

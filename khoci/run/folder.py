@@ -96,15 +96,19 @@ def open_run(parent: Path, run_id: str) -> RunFolder:
     raise UsageError(f"no run '{run_id}' in {parent}/")
 
 
-def latest_run(parent: Path) -> RunFolder:
+def latest_run(parent: Path, made_by: str = "khoci matrix run") -> RunFolder:
     """The run that began last.
+
+    Args:
+        parent: has the runs.
+        made_by: the command that makes such runs, for who has none.
 
     Raises:
         UsageError: there is none.
     """
     runs = sorted(path.parent.parent for path in parent.glob("*/meta/run.json"))
     if not runs:
-        raise UsageError(f"there is no run in {parent}/: khoci matrix run makes one")
+        raise UsageError(f"there is no run in {parent}/: {made_by} makes one")
     return RunFolder(runs[-1])
 
 

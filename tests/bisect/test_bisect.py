@@ -415,7 +415,7 @@ TREE = ("1.0", "@", "--tree", "TREE", *ARGUMENTS)
         ((*TREE, "--good", "v1.0", "--bad", "nine"), "'nine' is no commit"),
         ((*TREE, "--good", "v1.0", "--bad", "v1.0"), "are the same commit"),
         (("1.0", "@", *ARGUMENTS), "say --tree or --series, or set git config khoci.linux"),
-        (("--resume",), "there is no run in bisections/ to resume"),
+        (("--resume",), "there is no run in bisections/: khoci bisect makes one"),
         (("--resume", "--good", "1"), "a bisection is resumed as it began: leave out good"),
         (("--run", "x", "1.0"), "a bisection is resumed as it began: leave out producer"),
         (("--run", "."), "no run '.' in bisections/"),

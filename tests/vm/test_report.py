@@ -68,4 +68,7 @@ def test_a_consumer_that_died_has_no_view_and_its_last_words_are_shown(default_r
     assert result.verdict is Verdict.PANIC
     assert len(found.memory) == 1
     marked = [found.consumer_log.lines[at] for at in found.consumer_log.marked]
-    assert any("kho" in line.lower() for line in marked)
+    proofs = {item.text for each in result.components.values() for item in each.evidence}
+    assert marked
+    assert {line.strip() for line in marked} <= proofs
+    assert any("Kernel panic" in line for line in found.consumer_log.lines)
