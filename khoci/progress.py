@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
@@ -38,10 +40,14 @@ class NoProgress:
 
 
 class LineProgress:
-    """A line for each start and end, and one at every quarter in between, with the time left."""
+    """A line for each start and end, and one at every quarter in between, with the time left.
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    ``note`` adds to the lines in between what else is to be known by then.
+    """
+
+    def __init__(self, stream: TextIO | None = None, note: Callable[[], str] | None = None) -> None:
         self._stream = stream or sys.stderr
+        self._note = note
         self._task = ""
         self._total: float | None = None
         self._steps = 0.0
@@ -60,7 +66,8 @@ class LineProgress:
         share = self._steps / self._total if self._total else 0.0
         if self._next <= share < 1:
             left = (time.monotonic() - self._began) * (1 - share) / share
-            self._line(f"{self._task}: {share:.0%}, {duration(left)} left")
+            note = f" ({self._note()})" if self._note else ""
+            self._line(f"{self._task}: {share:.0%}, {duration(left)} left{note}")
             self._next = share + 0.25
 
     def done(self) -> None:
@@ -99,9 +106,14 @@ class BarProgress:
 
 
 def progress_for(stream: TextIO | None = None) -> Progress:
-    """A bar where ``stream`` (stderr unless told) is a terminal, else lines."""
+    """A bar where ``stream`` (stderr unless told) is a terminal that can move, else lines."""
     stream = stream or sys.stderr
-    return BarProgress() if stream.isatty() else LineProgress(stream)
+    return BarProgress() if can_move(stream) else LineProgress(stream)
+
+
+def can_move(stream: TextIO) -> bool:
+    """Whether it is a terminal on which a line can be written over."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 def duration(seconds: float) -> str:

@@ -33,13 +33,17 @@ def test_an_unknown_total_says_start_only() -> None:
     assert stream.getvalue() == "unpacking\n"
 
 
-def test_a_terminal_gets_a_bar() -> None:
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
     assert isinstance(progress_for(Terminal()), BarProgress)
     assert isinstance(progress_for(io.StringIO()), LineProgress)
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(progress_for(Terminal()), LineProgress)
 
 
 def test_a_bar_starts_and_ends(capsys: pytest.CaptureFixture[str]) -> None:

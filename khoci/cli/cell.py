@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from khoci.cli.colour import show
 from khoci.cli.options import accelerator_option, judge, load, no_sandbox_option, tell
 from khoci.compat.bench import Bench, consumer_cmdline, machine
 from khoci.compat.cell import run_cell
@@ -79,7 +80,7 @@ def cell_command(
         run_interactive(machine(bench, cell.pair, chosen), cmdline)
     else:
         result = _run_one(bench, cell, keep)
-        click.echo(describe(result, reasons([result], policy, plan.kernels)), nl=False)
+        show(describe(result, reasons([result], policy, plan.kernels)))
         context.exit(judge([result], policy, plan.kernels))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from khoci.cli.colour import show
 from khoci.cli.options import accelerator_option, judge, load, no_sandbox_option, tell, words
 from khoci.compat.bench import Bench
 from khoci.compat.chain import run_chain
@@ -72,7 +73,7 @@ def run_command(
     folder = new_run(RUNS, {**plan.to_json(), "chain": names})
     found = [_run(bench, names, scenario, folder, progress) for scenario in plan.scenarios]
     for chain in found:
-        click.echo(table(chain))
+        show(f"{table(chain)}\n")
     click.echo(f"results: {folder.path}/")
     status = judge([hop for chain in found for hop in chain.hops], policy, plan.kernels)
     counted = any(chain.problems for chain in found)

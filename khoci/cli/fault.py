@@ -6,6 +6,8 @@ import os
 
 import click
 
+from khoci.cli.colour import show
+from khoci.cli.live import watcher_for
 from khoci.cli.options import accelerator_option, load, no_sandbox_option, tell, words
 from khoci.config.matrix import DEFAULT_MATRIX
 from khoci.errors import EXIT_HARNESS, EXIT_OK
@@ -54,13 +56,12 @@ def run_command(
         return
     config, known, _ = load(matrix, no_sandbox=no_sandbox)
     plan = make_fault_plan(config, known, names=kernels, faults=names, accelerator=accel)
-    progress = progress_for()
-    bench = prepare(plan, known, plan.cells, cache_dir(), progress, tell)
+    bench = prepare(plan, known, plan.cells, cache_dir(), progress_for(), tell)
     folder = new_run(RUNS, plan.to_json())
-    run_matrix(bench, plan.cells, folder, jobs, progress)
+    run_matrix(bench, plan.cells, folder, jobs, watcher_for())
     results = list(load_all(folder, [cell.name for cell in plan.cells]).values())
     summaries = {fault.name: fault.summary for fault in select(plan.faults)}
-    click.echo(table(results, plan.kernels, summaries), nl=False)
+    show(table(results, plan.kernels, summaries))
     click.echo(f"results: {folder.path}/")
     failed = any(result.verdict is Verdict.ERROR for result in results)
     context.exit(EXIT_HARNESS if failed else EXIT_OK)

@@ -7,6 +7,8 @@ import os
 import click
 from click.core import ParameterSource
 
+from khoci.cli.colour import show
+from khoci.cli.live import watcher_for
 from khoci.cli.options import (
     judge,
     load,
@@ -132,10 +134,10 @@ def run_command(
     results = list(load_all(folder, [cell.name for cell in plan.cells]).values())
     click.echo(f"{recall(cache_dir())}\n")
     if plan.series:
-        click.echo(told(results, plan.series, plan.kernels), nl=False)
+        show(told(results, plan.series, plan.kernels))
     made_of = plan.series.bases if plan.series else {}
     excused = reasons(results, policy, plan.kernels, made_of)
-    click.echo(table(results, plan.kernels, excused), nl=False)
+    show(table(results, plan.kernels, excused))
     for name in silent_patterns(plan, results):
         click.echo(f"no cell showed the log pattern '{name}' (matrix/loglines.toml)")
     click.echo(f"results: {folder.path}/")
@@ -171,10 +173,9 @@ def _around(plan: Plan, known: Kernels, series: str | None, *, each_patch: bool)
 def _run(plan: Plan, known: Kernels, folder: RunFolder | None, jobs: int) -> RunFolder:
     """Run what has no result yet; a new run has its folder when its kernels are there."""
     wanted = remaining(plan, folder) if folder else plan.cells
-    progress = progress_for()
-    bench = prepare(plan, known, wanted, cache_dir(), progress, tell) if wanted else None
+    bench = prepare(plan, known, wanted, cache_dir(), progress_for(), tell) if wanted else None
     folder = folder or new_run(RUNS, plan.to_json())
     if bench is not None:
         keep(folder, bench.releases.patched.values())
-        run_matrix(bench, wanted, folder, jobs, progress)
+        run_matrix(bench, wanted, folder, jobs, watcher_for())
     return folder

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from khoci.cli.colour import show
+from khoci.cli.live import watcher_for
 from khoci.cli.options import accelerator_option, load, tell
 from khoci.compat.plan import Cell
 from khoci.compat.selftest import Outcome, headline, judge
@@ -65,7 +67,7 @@ def selftest_command(
     ]
     rows = [_row(mutant, item) for (mutant, _), item in zip(wanted, outcomes, strict=True)]
     remember(cache_dir(), headline(outcomes), len(chosen), len(test.select(())))
-    click.echo(table(headline(outcomes), rows), nl=False)
+    show(table(headline(outcomes), rows))
     click.echo(f"results: {folder.path}/")
     context.exit(_exit_code(outcomes, results, wanted))
 
@@ -84,11 +86,11 @@ def _cells(base: str, mutants: Sequence[Mutant]) -> Wanted:
 
 
 def _run(plan: Plan, kernels: Kernels, wanted: Wanted, jobs: int) -> RunFolder:
-    progress, cells = progress_for(), list(wanted.values())
-    bench = prepare(plan, kernels, cells, cache_dir(), progress, tell)
+    cells = list(wanted.values())
+    bench = prepare(plan, kernels, cells, cache_dir(), progress_for(), tell)
     mutants = list(dict.fromkeys(mutant.name for mutant, _ in wanted))
     folder = new_run(RUNS, {**plan.to_json(), "selftest": mutants})
-    run_matrix(bench, cells, folder, jobs, progress)
+    run_matrix(bench, cells, folder, jobs, watcher_for())
     return folder
 
 

@@ -36,7 +36,7 @@ def summary(grids: Sequence[Grid], width: int, mark: str) -> list[str]:
         width: of a line, in columns.
         mark: stands behind a cell in which something was predicted otherwise.
     """
-    heads = _heads(len(grids))
+    heads = letters(len(grids))
     lines = [f"  {head:<2} {grid.scenario}" for head, grid in zip(heads, grids, strict=True)]
     label = max((len(_label(*pair)) for pair in _pairs(grids)), default=0)
     column = _WIDEST if label + _WIDEST * len(grids) < width else _NARROWEST
@@ -48,7 +48,7 @@ def summary(grids: Sequence[Grid], width: int, mark: str) -> list[str]:
     return lines[:-1]
 
 
-def _heads(count: int) -> list[str]:
+def letters(count: int) -> list[str]:
     """``a`` to ``z``, then ``A1``, ``A2`` and so on: never a letter of a verdict alone."""
     more = [f"A{number}" for number in range(1, count - len(ascii_lowercase) + 1)]
     return [*ascii_lowercase, *more][:count]

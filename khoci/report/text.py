@@ -10,7 +10,7 @@ from khoci.report.grid import QUIET, Grid, deciding, grids, notable, surprises
 from khoci.report.model import Report
 from khoci.report.rundiff import render as changes_text
 from khoci.report.series import told
-from khoci.report.summary import LETTERS, summary
+from khoci.report.summary import LETTERS, letters, summary
 from khoci.report.templates import environment
 from khoci.results import CellResult
 from khoci.sizes import size_text
@@ -18,7 +18,7 @@ from khoci.verdicts import MEANING, Verdict
 
 WIDTH = 75
 MOST_GRIDS = 4
-"""More scenarios than this share one table."""
+"""More scenarios than this share one table, as do those whose grids are too wide."""
 MARK = "!"
 """At the end of a cell's word, cut short for it: something in the cell was predicted otherwise."""
 
@@ -95,15 +95,15 @@ def table(
         templates: a folder of the project's own.
     """
     found = grids(results, order)
-    many = len(found) > MOST_GRIDS
+    words = _words(found)
     return (
         environment(templates)
         .get_template("table.txt.j2")
         .render(
-            grids=[] if many else [(grid, _lines(grid)) for grid in found],
-            summary=summary(found, WIDTH, MARK) if many else [],
+            grids=[(grid, _lines(grid, words)) for grid in found] if words else [],
+            summary=[] if words else summary(found, WIDTH, MARK),
             notes=[*_notes(results, known or {}), *_known_notes(known or {})],
-            legend=_legend(results, LETTERS if many else _words(found)),
+            legend=_legend(results, words or LETTERS),
             counts=_counts(results),
             leaked=_wrapped(_leaked(results)),
             agreement=_agreement(results),
@@ -112,15 +112,21 @@ def table(
     )
 
 
-def _lines(grid: Grid) -> list[str]:
-    label = max(len(name) for name in ("producer", *(row.producer for row in grid.rows)))
-    words, width = _fitting(label, len(grid.consumers))
-    heads = [consumer.removeprefix("v")[: width - 1] for consumer in grid.consumers]
+def _lines(grid: Grid, words: Mapping[Verdict, str]) -> list[str]:
+    label, width = _label_width([grid]), _column_width(words)
+    heads, key = _heads([name.removeprefix("v") for name in grid.consumers], width - 1)
     lines = [_line("producer", heads, label, width)]
     for row in grid.rows:
         cells = [_word(cell, words, width) if cell else "" for cell in row.cells]
         lines.append(_line(row.producer, cells, label, width))
-    return lines
+    return [*lines, *_wrapped(", ".join(key))]
+
+
+def _heads(names: Sequence[str], width: int) -> tuple[list[str], list[str]]:
+    """The heads of columns so wide, and what those mean that stand for a name that does not fit."""
+    long = [name for name in names if len(name) > width]
+    short = {name: f"[{each}]" for name, each in zip(long, letters(len(long)), strict=True)}
+    return [short.get(name, name) for name in names], [f"{short[name]} {name}" for name in long]
 
 
 def _word(cell: CellResult, words: Mapping[Verdict, str], width: int) -> str:
@@ -128,13 +134,23 @@ def _word(cell: CellResult, words: Mapping[Verdict, str], width: int) -> str:
     return word[: width - 2] + MARK if surprises(cell) else word
 
 
-def _fitting(label: int, columns: int) -> tuple[Mapping[Verdict, str], int]:
-    """The words that fit and the width of a column; very wide grids do not fit anywhere."""
+def _words(found: Sequence[Grid]) -> Mapping[Verdict, str] | None:
+    """The words with which all grids fit, so that one legend explains them; None if none do."""
+    if len(found) > MOST_GRIDS:
+        return None
+    columns = max((len(grid.consumers) for grid in found), default=0)
     for words in (WORDS, BRIEF_WORDS):
-        width = max(map(len, words.values())) + 1
-        if label + columns * width <= WIDTH:
-            return words, width
-    return BRIEF_WORDS, width
+        if _label_width(found) + columns * _column_width(words) <= WIDTH:
+            return words
+    return None
+
+
+def _label_width(found: Sequence[Grid]) -> int:
+    return max(len(name) for name in ("producer", *(row.producer for g in found for row in g.rows)))
+
+
+def _column_width(words: Mapping[Verdict, str]) -> int:
+    return max(map(len, words.values())) + 1
 
 
 def _line(label: str, cells: Sequence[str], label_width: int, width: int) -> str:
@@ -193,13 +209,6 @@ def _wrapped_at(text: str, width: int = WIDTH) -> list[str]:
 
 def _wrapped(text: str) -> list[str]:
     return _wrapped_at(text, WIDTH - 2)
-
-
-def _words(found: Sequence[Grid]) -> Mapping[Verdict, str]:
-    """The words of the grids; of all the same, so that one legend explains them."""
-    label = max((len(row.producer) for grid in found for row in grid.rows), default=0)
-    columns = max((len(grid.consumers) for grid in found), default=0)
-    return _fitting(max(label, len("producer")), columns)[0]
 
 
 def _legend(results: Sequence[CellResult], words: Mapping[Verdict, str]) -> list[tuple[str, str]]:

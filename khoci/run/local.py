@@ -18,9 +18,9 @@ async def run_cells(
     groups: Sequence[Group],
     run: RunGroup,
     jobs: int,
-    done: Callable[[Cell, CellResult], None],
+    done: Callable[[Group, Sequence[CellResult]], None],
 ) -> None:
-    """Run all groups, at most ``jobs`` at once; ``done`` is called as each result comes in.
+    """Run all groups, at most ``jobs`` at once; ``done`` is called as their results come in.
 
     When anything is raised, or the task is cancelled, the cells that still run are stopped first.
     """
@@ -28,8 +28,7 @@ async def run_cells(
 
     async def worker() -> None:
         for group in waiting:
-            for cell, result in zip(group, await run(group), strict=True):
-                done(cell, result)
+            done(group, await run(group))
 
     workers = [asyncio.create_task(worker()) for _ in range(min(jobs, len(groups)))]
     try:

@@ -32,6 +32,7 @@ from khoci.results import CellResult, SeriesInRun
 from khoci.run.folder import RunFolder
 from khoci.run.local import run_cells
 from khoci.run.patched import with_patched
+from khoci.run.watcher import Watcher
 from khoci.scenario import definitions, select
 from khoci.scenario.base import NotPossibleError
 from khoci.verdicts import Verdict
@@ -291,25 +292,26 @@ def _tamper(name: str) -> Tamper:
 
 
 def run_matrix(
-    bench: Bench, wanted: Sequence[Cell], folder: RunFolder, jobs: int, progress: Progress
+    bench: Bench, wanted: Sequence[Cell], folder: RunFolder, jobs: int, watcher: Watcher
 ) -> None:
     """Run the cells and store each result as it comes in."""
 
     async def run(group: Sequence[Cell]) -> Sequence[CellResult]:
+        watcher.started(tuple(group))
         cell = group[0]
         if cell.fault:
             tamper = _tamper(cell.fault)
             return [await run_cell(bench, cell, folder.evidence(cell.name), tamper)]
         return await run_cells_of_a_pair(bench, group, folder.evidence)
 
-    def done(cell: Cell, result: CellResult) -> None:
-        folder.store(cell.name, result)
-        progress.advance()
+    def done(group: Sequence[Cell], results: Sequence[CellResult]) -> None:
+        for cell, result in zip(group, results, strict=True):
+            folder.store(cell.name, result)
+        watcher.finished(tuple(group), results)
 
-    progress.start(
-        f"running {len(wanted)} cells ({bench.accelerator.name}, -j {jobs})", len(wanted)
-    )
+    task = f"running {len(wanted)} cells ({bench.accelerator.name}, -j {jobs})"
+    watcher.begin(task, len(wanted), jobs)
     try:
         asyncio.run(run_cells(groups(wanted, bench.scenarios), run, jobs, done))
     finally:
-        progress.done()
+        watcher.end()

@@ -82,6 +82,23 @@ def test_columns_are_below_their_heads() -> None:
         assert all(line[start - 1] == " " and line[start] != " " for start in starts)
 
 
+def test_a_name_that_does_not_fit_has_a_letter() -> None:
+    kernels = ("v6.17.13", "kho-fixes:v2", "kho-fixes:v3", "v7.3.4")
+    lines = table(matrix(kernels, tuple(Verdict)), kernels).splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("producer"))
+    assert lines[at].split() == ["producer", "6.17.13", "[a]", "[b]", "7.3.4"]
+    assert lines[at + 5] == "[a] kho-fixes:v2, [b] kho-fixes:v3"
+
+
+@pytest.mark.parametrize("count", [8, 9, 50])
+def test_grids_that_are_too_wide_share_one_table(count: int) -> None:
+    kernels = tuple(f"v6.{number}" for number in range(10, 10 + count))
+    lines = table(matrix(kernels, tuple(Verdict)), kernels).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    pairs = sum(line.startswith("v6.") and " -> " in line for line in lines)
+    assert pairs == (0 if count == 8 else count**2)
+
+
 def test_cells_that_were_not_run_are_blank() -> None:
     results = [cell(Verdict.RESTORED, THREE[0], THREE[0]), cell(Verdict.HANG, THREE[1], THREE[2])]
     rows = [line for line in table(results, THREE).splitlines() if line.startswith("v6")]

@@ -51,9 +51,10 @@ class Runner:
             for item in group
         ]
 
-    def done(self, cell: Cell, result: CellResult) -> None:
-        assert cell.producer == result.producer
-        self.results.append(cell.producer)
+    def done(self, group: Sequence[Cell], results: Sequence[CellResult]) -> None:
+        producers = [cell.producer for cell in group]
+        assert producers == [result.producer for result in results]
+        self.results += producers
 
 
 async def leaves_no_task(work: Coroutine[Any, Any, None]) -> None:
@@ -96,7 +97,7 @@ def test_an_exception_stops_the_others_and_is_raised() -> None:
 
 
 def test_an_exception_of_done_is_raised() -> None:
-    def full(_cell: Cell, _result: CellResult) -> None:
+    def full(_group: Sequence[Cell], _results: Sequence[CellResult]) -> None:
         raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space"):
