@@ -41,7 +41,7 @@ def _exit_code() -> int:
     try:
         from khoci.cli import cli  # noqa: PLC0415  (so that ^C while importing is handled too)
 
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name="khoci", standalone_mode=False)
         sys.stdout.flush()
     except (SystemExit, BrokenPipeError) as error:
         return _closed(error)

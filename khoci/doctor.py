@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -108,6 +109,8 @@ TEST_NEEDS = (
         pacman="public-inbox",
     ),
     _tool("chromium", "shows the page of a report to the tests", "chromium"),
+    _tool("zsh", "completes khoci's words in the tests", "zsh"),
+    _tool("fish", "completes khoci's words in the tests", "fish"),
 )
 """What khoci's own tests need besides."""
 
@@ -173,21 +176,37 @@ def install(needs: Sequence[Need]) -> None:
 @click.command(short_help="What the host has and lacks.")
 @click.option("--install", "wants_install", is_flag=True, help="Install what is missing.")
 @click.option("--tests", is_flag=True, help="And what khoci's own tests need.")
+@click.option("--json", "as_json", is_flag=True, help="the same for programs")
 @click.pass_context
-def doctor(context: click.Context, *, wants_install: bool, tests: bool) -> None:
+def doctor(context: click.Context, *, wants_install: bool, tests: bool, as_json: bool) -> None:
     """List what khoci needs of this host, found or missing.
 
     Exit code 0 if all that is required is there, else 3.
+
+    Example: khoci doctor --install
     """
     needs = (*NEEDS, *TEST_NEEDS) if tests else NEEDS
     findings = examine(needs)
     if wants_install and (lacking := missing(findings)):
         install(lacking)
         findings = examine(needs)
-    click.echo(table(findings))
+    click.echo(_json(findings) if as_json else table(findings))
     if lacking := missing(findings, required_only=True):
-        click.echo(f"\n{_advice(lacking)}")
+        click.echo(f"\n{_advice(lacking)}", err=as_json)
         context.exit(EXIT_HARNESS)
+
+
+def _json(findings: Iterable[Finding]) -> str:
+    needs = [
+        {
+            "need": finding.need.name,
+            "purpose": finding.need.purpose,
+            "required": finding.need.required,
+            "found": finding.found or None,
+        }
+        for finding in findings
+    ]
+    return json.dumps({"schema": 1, "needs": needs}, indent=2)
 
 
 def _advice(needs: Sequence[Need]) -> str:

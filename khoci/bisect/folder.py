@@ -19,7 +19,7 @@ from khoci.bisect import patches, tree
 from khoci.bisect.question import KERNELS, PATCHES, Question
 from khoci.config.kernels import load_kernels
 from khoci.errors import UsageError
-from khoci.run.folder import latest_run, new_run, open_run
+from khoci.run.folder import BISECTION, latest_run, new_run, open_run
 
 if TYPE_CHECKING:
     from khoci.bisect.history import History
@@ -40,7 +40,7 @@ class Request:
 def begin(parent: Path, request: Request, history: History) -> tuple[RunFolder, History]:
     """Make the folder; the history is then what is kept there."""
     asked = {**asdict(request), "history": history.to_json(), "base": history.base.name}
-    folder = new_run(parent, {"kernels": [], "bisection": asked})
+    folder = new_run(parent, {"kernels": [], BISECTION: asked})
     return folder, history.kept_in(folder.path / PATCHES)
 
 
@@ -50,7 +50,7 @@ def find(parent: Path, run_id: str | None) -> RunFolder:
     Raises:
         UsageError: there is none.
     """
-    return open_run(parent, run_id) if run_id else latest_run(parent, "khoci bisect")
+    return open_run(parent, run_id) if run_id else latest_run(parent, BISECTION)
 
 
 def read(folder: RunFolder, cache: Path) -> tuple[Request, History]:
@@ -60,7 +60,7 @@ def read(folder: RunFolder, cache: Path) -> tuple[Request, History]:
         UsageError: the folder is not a bisection's, or what it needs is gone.
     """
     try:
-        asked = folder.request()["bisection"]
+        asked = folder.request()[BISECTION]
         question = Question.from_json(asked["question"])
         request = Request(question, str(asked["matrix"]), asked["accelerator"])
         return request, _history(folder.path, asked, cache)

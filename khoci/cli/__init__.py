@@ -14,11 +14,13 @@ _COMMANDS = {
     "bisect": ("khoci.cli.bisect", "bisect_command"),
     "cell": ("khoci.cli.cell", "cell_group"),
     "chain": ("khoci.cli.chain", "chain_group"),
+    "completion": ("khoci.cli.completion", "completion_command"),
     "decode": ("khoci.cli.decode", "decode_command"),
     "diff-decode": ("khoci.cli.decode", "diff_decode_command"),
     "doctor": ("khoci.doctor", "doctor"),
     "fault": ("khoci.cli.fault", "fault_group"),
     "kernel": ("khoci.cli.kernel", "kernel"),
+    "log": ("khoci.cli.show", "log_command"),
     "matrix": ("khoci.cli.matrix", "matrix_group"),
     "post": ("khoci.cli.post", "post_command"),
     "predict": ("khoci.cli.predict", "predict_command"),
@@ -26,6 +28,7 @@ _COMMANDS = {
     "selftest": ("khoci.cli.selftest", "selftest_command"),
     "scenario": ("khoci.cli.scenario", "scenario_group"),
     "series": ("khoci.cli.series", "series_group"),
+    "show": ("khoci.cli.show", "show_command"),
     "tree": ("khoci.cli.tree", "tree_group"),
 }
 

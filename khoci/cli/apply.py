@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 
 import click
 
+from khoci.cli.options import echo_json, json_option
 from khoci.config.kernels import known_kernels
 from khoci.errors import EXIT_DISAGREE, EXIT_OK
 from khoci.kernel.cache import Cache
@@ -50,7 +50,7 @@ def repository(tree: Path | None) -> Repository:
 @tree_option
 @click.option("--offline", is_flag=True, help="no network: no archive, no DNS for signatures")
 @click.option("-c", "config", multiple=True, metavar="NAME=VALUE", help="b4's configuration")
-@click.option("--json", "as_json", is_flag=True, help="the same for programs")
+@json_option
 @click.pass_context
 def apply_command(
     context: click.Context,
@@ -89,7 +89,7 @@ def apply_command(
     except NotFoundError as error:
         if as_json:
             found = {"schema": SCHEMA, "outcome": Outcome.NOT_FOUND, "why": str(error)}
-            click.echo(json.dumps(found, indent=2))
+            echo_json(found)
         raise
     stored = save(cache.series, fetched, slug)
     if onto == ALL:
@@ -111,7 +111,7 @@ def tell(
     series = stored.series
     name = name_of(series.slug, series.revision)
     if as_json:
-        click.echo(json.dumps(_as_json(stored, base, done), indent=2))
+        echo_json(_as_json(stored, base, done))
         return
     for line in (*words.heading(series), *words.result(base, done)):
         click.echo(line)
@@ -130,7 +130,7 @@ def _tell_all(stored: Stored, rows: list[tuple[Kernel, Application]], *, as_json
     if as_json:
         outcomes = [_row(kernel, done) for kernel, done in rows]
         data = {"schema": SCHEMA, "series": stored.describe(), "outcomes": outcomes}
-        click.echo(json.dumps(data, indent=2))
+        echo_json(data)
         return
     for line in (*words.heading(stored.series), *words.by_kernel(rows)):
         click.echo(line)

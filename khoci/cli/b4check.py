@@ -35,7 +35,7 @@ def b4_check_command(runs: Path) -> None:
 
     It shows the last run of `khoci matrix run --series`, and runs nothing itself.
 
-    Example: git config b4.review-series-check-cmd "khoci b4-check --runs $HOME/khoci/runs"
+    Example: git config b4.review-series-check-cmd "khoci b4-check"
     """
     msgid = str(message_from_bytes(sys.stdin.buffer.read())["Message-ID"] or "").strip(" <>\t\n")
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,9 +16,21 @@ from khoci.bisect.folder import BISECTIONS, Request, begin, find, read
 from khoci.bisect.question import VARIED, Question, check_open
 from khoci.bisect.session import bisect
 from khoci.bisect.trial import Trial
-from khoci.cli.options import accelerator_option, load, no_sandbox_option, words
+from khoci.cli.completing import (
+    complete_kernels,
+    complete_scenarios,
+    complete_series,
+)
+from khoci.cli.options import (
+    accelerator_option,
+    echo_json,
+    guest_option,
+    json_option,
+    load,
+    no_sandbox_option,
+    words,
+)
 from khoci.config.kernels import Kernels, KernelSpec
-from khoci.config.matrix import DEFAULT_MATRIX
 from khoci.config.toml import did_you_mean
 from khoci.errors import EXIT_DISAGREE, EXIT_OK, KhociError, UsageError
 from khoci.kernel.cache import Cache
@@ -41,8 +52,8 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """\b
 Examples:
-  khoci bisect 7.2 @ --scenario memfd --tree ~/linux --good v7.2 --bad my-branch
-  khoci bisect @ @ --scenario reserve-mem --tree ~/linux --good v7.2 --bad v7.3 --first-parent
+  khoci bisect 7.2 @ --scenario memfd --tree ~/linux --good v7.2 --bad mine
+  khoci bisect @ @ --scenario memfd --tree ~/linux --good v7.2 --bad v7.3
   khoci bisect @ 7.3 --scenario kho-test --series my-series
   khoci bisect --resume
 """
@@ -61,11 +72,12 @@ class _Ends:
 
 
 @click.command(name="bisect", epilog=_EXAMPLES)
-@click.argument("producer", required=False)
-@click.argument("consumer", required=False)
-@click.option("--scenario", help="what is handed over")
+@click.argument("producer", required=False, shell_complete=complete_kernels)
+@click.argument("consumer", required=False, shell_complete=complete_kernels)
+@click.option("--scenario", shell_complete=complete_scenarios, help="what is handed over")
 @click.option(
     "--series",
+    shell_complete=complete_series,
     metavar="SLUG[:vN]|KERNEL",
     help="search the patches of a series that is applied, or of a kernel",
 )
@@ -90,10 +102,10 @@ class _Ends:
     metavar="VERDICT,...",
     help="what is bad  [default: all that is worse than the good end]",
 )
-@click.option("--json", "as_json", is_flag=True, help="the same for programs")
+@json_option
 @click.option("--resume", is_flag=True, help="go on with the last bisection, or the one of --run")
 @click.option("--run", "run_id", help="the bisection to resume, by id or path")
-@click.option("--matrix", default=DEFAULT_MATRIX, help="matrix file whose [guest] table is used")
+@guest_option
 @accelerator_option
 @no_sandbox_option
 @click.pass_context
@@ -149,7 +161,7 @@ def bisect_command(
     found = _run(request, history, folder, no_sandbox=no_sandbox)
     if as_json:
         data = {**found.to_json(), "results": str(folder.path)}
-        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        echo_json(data)
     else:
         click.echo(render(found))
         click.echo(f"results: {folder.path}/")

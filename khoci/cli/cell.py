@@ -9,12 +9,21 @@ from pathlib import Path
 import click
 
 from khoci.cli.colour import show
-from khoci.cli.options import accelerator_option, judge, load, no_sandbox_option, tell
+from khoci.cli.completing import complete_kernels, complete_scenarios
+from khoci.cli.options import (
+    accelerator_option,
+    echo_json,
+    guest_option,
+    json_option,
+    judge,
+    load,
+    no_sandbox_option,
+    tell,
+)
 from khoci.compat.bench import Bench, consumer_cmdline, machine
 from khoci.compat.cell import run_cell
 from khoci.compat.plan import Cell
 from khoci.compat.policy import reasons
-from khoci.config.matrix import DEFAULT_MATRIX
 from khoci.errors import UsageError
 from khoci.paths import cache_dir
 from khoci.progress import NoProgress, progress_for
@@ -31,10 +40,10 @@ def cell_group() -> None:
 
 
 @cell_group.command(name="run")
-@click.argument("producer")
-@click.argument("consumer")
-@click.argument("scenario")
-@click.option("--matrix", default=DEFAULT_MATRIX, help="matrix file whose [guest] table is used")
+@click.argument("producer", shell_complete=complete_kernels)
+@click.argument("consumer", shell_complete=complete_kernels)
+@click.argument("scenario", shell_complete=complete_scenarios)
+@guest_option
 @click.option(
     "--keep", type=click.Path(path_type=Path), help="keep logs and capture in this folder"
 )
@@ -44,6 +53,7 @@ def cell_group() -> None:
 )
 @accelerator_option
 @no_sandbox_option
+@json_option
 @click.pass_context
 def cell_command(
     context: click.Context,
@@ -57,12 +67,17 @@ def cell_command(
     accel: str | None,
     *,
     no_sandbox: bool,
+    as_json: bool,
 ) -> None:
     """Run one cell: PRODUCER hands over to CONSUMER, SCENARIO says what.
 
-    SCENARIO is a name of `khoci scenario list`, maybe with parameters: memfd:size=64M:holes=3.
+    SCENARIO is a name of `khoci scenario list`, maybe with parameters.
+
+    Example: khoci cell run 6.18 7.3 memfd:size=64M:holes=3 --keep evidence
     """
     config, known, policy = load(matrix, no_sandbox=no_sandbox)
+    if as_json and (print_qemu or interactive):
+        raise UsageError("--json goes with a cell that is run, not shown")
     if keep is not None and (print_qemu or interactive):
         raise UsageError("--keep goes with a cell that is run, not shown")
     if keep is not None and keep.exists() and not keep.is_dir():
@@ -80,7 +95,11 @@ def cell_command(
         run_interactive(machine(bench, cell.pair, chosen), cmdline)
     else:
         result = _run_one(bench, cell, keep)
-        show(describe(result, reasons([result], policy, plan.kernels)))
+        known_reasons = reasons([result], policy, plan.kernels)
+        if as_json:
+            echo_json({**result.to_json(), "known": list(known_reasons)})
+        else:
+            show(describe(result, known_reasons))
         context.exit(judge([result], policy, plan.kernels))
 
 

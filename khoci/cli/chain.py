@@ -9,18 +9,28 @@ from pathlib import Path
 import click
 
 from khoci.cli.colour import show
-from khoci.cli.options import accelerator_option, judge, load, no_sandbox_option, tell, words
+from khoci.cli.completing import complete_kernels, complete_scenarios
+from khoci.cli.options import (
+    accelerator_option,
+    echo_json,
+    guest_option,
+    json_option,
+    judge,
+    load,
+    no_sandbox_option,
+    tell,
+    words,
+)
 from khoci.compat.bench import Bench
 from khoci.compat.chain import run_chain
 from khoci.compat.plan import Cell
-from khoci.config.matrix import DEFAULT_MATRIX
 from khoci.errors import EXIT_DISAGREE, EXIT_OK, UsageError
 from khoci.files import write_atomic
 from khoci.paths import cache_dir
 from khoci.progress import Progress, progress_for
 from khoci.report.chain import table
 from khoci.results import ChainResult
-from khoci.run.folder import RUNS, RunFolder, new_run
+from khoci.run.folder import CHAIN, RUNS, RunFolder, new_run
 from khoci.run.matrix import make_plan, prepare
 
 _EXAMPLES = """\b
@@ -28,6 +38,7 @@ Examples:
   khoci chain run 6.18 6.19 7.0 6.19
   khoci chain run 7.3 --hops 10 --scenarios memfd
 """
+_SCHEMA = 1
 _SCENARIOS = "kho-test,reserve-mem,memfd"
 
 
@@ -37,12 +48,19 @@ def chain_group() -> None:
 
 
 @chain_group.command(name="run", epilog=_EXAMPLES)
-@click.argument("kernels", nargs=-1, required=True)
+@click.argument("kernels", nargs=-1, required=True, shell_complete=complete_kernels)
 @click.option("--hops", type=click.IntRange(1), help="repeat KERNELS until there are so many")
-@click.option("--scenarios", callback=words, default=_SCENARIOS, show_default=True)
-@click.option("--matrix", default=DEFAULT_MATRIX, help="matrix file whose [guest] table is used")
+@click.option(
+    "--scenarios",
+    callback=words,
+    shell_complete=complete_scenarios,
+    default=_SCENARIOS,
+    show_default=True,
+)
+@guest_option
 @accelerator_option
 @no_sandbox_option
+@json_option
 @click.pass_context
 def run_command(
     context: click.Context,
@@ -53,6 +71,7 @@ def run_command(
     accel: str | None,
     *,
     no_sandbox: bool,
+    as_json: bool,
 ) -> None:
     """Hand over from the first of KERNELS to the next, and so on to the last.
 
@@ -70,11 +89,14 @@ def run_command(
     wanted = [Cell(name, name, plan.scenarios[0]) for name in dict.fromkeys(names)]
     progress = progress_for()
     bench = prepare(plan, known, wanted, cache_dir(), progress, tell)
-    folder = new_run(RUNS, {**plan.to_json(), "chain": names})
+    folder = new_run(RUNS, {**plan.to_json(), CHAIN: names})
     found = [_run(bench, names, scenario, folder, progress) for scenario in plan.scenarios]
-    for chain in found:
-        show(f"{table(chain)}\n")
-    click.echo(f"results: {folder.path}/")
+    if as_json:
+        chains = [chain.to_json() for chain in found]
+        echo_json({"schema": _SCHEMA, "run": folder.id, "chains": chains})
+    else:
+        show("".join(f"{table(chain)}\n" for chain in found))
+        click.echo(f"results: {folder.path}/")
     status = judge([hop for chain in found for hop in chain.hops], policy, plan.kernels)
     counted = any(chain.problems for chain in found)
     context.exit(EXIT_DISAGREE if counted and status == EXIT_OK else status)

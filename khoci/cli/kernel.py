@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from khoci.cli.options import no_sandbox_option, with_stored
+from khoci.cli.completing import complete_kernels
+from khoci.cli.options import echo_json, json_option, no_sandbox_option, with_stored
 from khoci.config.kernels import (
     DebianImageSource,
     DebianSource,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from khoci.kernel.cache import Entry
 
 _DAY_SECONDS = 86400
+_SCHEMA = 1
 _DEFINED = "khoci.kernel.defined"
 
 
@@ -54,9 +56,17 @@ def kernel(context: click.Context, file: Path | None) -> None:
 
 
 @kernel.command("list")
+@json_option
 @click.pass_obj
-def list_kernels(kernels: Kernels) -> None:
-    """Name all kernels: whether they are built, and where they come from."""
+def list_kernels(kernels: Kernels, *, as_json: bool) -> None:
+    """Name all kernels: whether they are built, and where they come from.
+
+    Example: khoci kernel list
+    """
+    if as_json:
+        found = [_plain(kernels.select(name)) for name in kernels.names]
+        echo_json({"schema": _SCHEMA, "kernels": found})
+        return
     width = max(len(name) for name in kernels.names)
     for name in kernels.names:
         state, source = _state(kernels.select(name))
@@ -64,7 +74,7 @@ def list_kernels(kernels: Kernels) -> None:
 
 
 @kernel.command("build")
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=complete_kernels)
 @click.option("--all", "everything", is_flag=True, help="All that a file defines.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Jobs of make. [default: cores]")
 @no_sandbox_option
@@ -77,7 +87,10 @@ def build_kernels(
     jobs: int | None,
     no_sandbox: bool,
 ) -> None:
-    """Build kernels that are not built yet, and print where each image is."""
+    """Build kernels that are not built yet, and print where each image is.
+
+    Example: khoci kernel build 6.17 7.3
+    """
     kernels: Kernels = context.obj
     if not names and not everything:
         raise UsageError(f"name a kernel, or --all: there are {', '.join(kernels.names)}")
@@ -91,12 +104,15 @@ def build_kernels(
 
 
 @kernel.command("config")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_kernels)
 @click.option("--fragment", is_flag=True, help="Only what is asked for, as a kconfig fragment.")
 @no_sandbox_option
 @click.pass_obj
 def show_config(kernels: Kernels, name: str, *, fragment: bool, no_sandbox: bool) -> None:
-    """Print the configuration a kernel is built with."""
+    """Print the configuration a kernel is built with.
+
+    Example: khoci kernel config 7.3 --fragment
+    """
     spec = (kernels.trusted() if no_sandbox else kernels).select(name)
     if fragment:
         request = request_of(spec)
@@ -117,7 +133,7 @@ def show_config(kernels: Kernels, name: str, *, fragment: bool, no_sandbox: bool
 
 
 @kernel.command("shell")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_kernels)
 @click.argument("command", nargs=-1)
 @no_sandbox_option
 @click.pass_context
@@ -126,6 +142,8 @@ def shell(context: click.Context, name: str, command: tuple[str, ...], *, no_san
 
     For a kernel of strangers it runs in the sandbox that make runs in, where of the tree only the
     objects can be written.
+
+    Example: khoci kernel shell 7.3 make kernelrelease
     """
     kernels: Kernels = context.obj
     spec = (kernels.trusted() if no_sandbox else kernels).select(name)
@@ -148,6 +166,8 @@ def collect_garbage(
     Without an option nothing is deleted. Trees that a killed build left behind go with any.
     A kept tree has the objects that patched kernels of one source and config share; it can be
     made anew at any time.
+
+    Example: khoci kernel gc --older-than 30 --keep 7.3
     """
     entries = Cache(cache_dir()).entries()
     if not (everything or keep or older_than is not None):
@@ -167,6 +187,11 @@ def collect_garbage(
 
 def _printable(config: str) -> str:
     return "\n".join(map(shown, config.split("\n")))
+
+
+def _plain(spec: KernelSpec) -> dict[str, str]:
+    state, source = _state(spec)
+    return {"kernel": spec.name, "state": state, "source": source}
 
 
 def _state(spec: KernelSpec) -> tuple[str, str]:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import click
 from click.core import ParameterSource
 
 from khoci.cli.colour import show
+from khoci.cli.completing import complete_matrices, complete_runs
+from khoci.cli.listing import list_command
 from khoci.cli.live import watcher_for
 from khoci.cli.options import (
+    echo_json,
+    json_option,
     judge,
     load,
     matrix_options,
@@ -18,7 +24,6 @@ from khoci.cli.options import (
     tell,
 )
 from khoci.cli.rundiff import diff_command
-from khoci.compat.policy import reasons
 from khoci.config.kernels import Kernels
 from khoci.config.matrix import DEFAULT_MATRIX
 from khoci.errors import UsageError
@@ -26,9 +31,11 @@ from khoci.kernel.cache import Cache
 from khoci.kernel.store import is_cached
 from khoci.paths import cache_dir
 from khoci.progress import progress_for
+from khoci.report import plain
+from khoci.report.model import Report
 from khoci.report.series import told
 from khoci.report.text import table
-from khoci.run.folder import RUNS, RunFolder, latest_run, load_all, new_run, open_run
+from khoci.run.folder import RUNS, RunFolder, latest_run, new_run, open_run
 from khoci.run.matrix import (
     Plan,
     make_plan,
@@ -39,8 +46,11 @@ from khoci.run.matrix import (
     silent_patterns,
 )
 from khoci.run.readers import keep
+from khoci.run.reported import plan_of, report_of
 from khoci.run.selftested import recall
 from khoci.series.known import in_run, is_as_in_run
+
+_SCHEMA = 1
 
 
 @click.group(name="matrix")
@@ -49,12 +59,14 @@ def matrix_group() -> None:
 
 
 matrix_group.add_command(diff_command)
+matrix_group.add_command(list_command)
 
 
 @matrix_group.command(name="plan")
-@click.argument("matrix", default=DEFAULT_MATRIX)
+@click.argument("matrix", default=DEFAULT_MATRIX, shell_complete=complete_matrices)
 @matrix_options
 @series_options
+@json_option
 def plan_command(
     matrix: str,
     kernels: list[str],
@@ -64,6 +76,7 @@ def plan_command(
     series: str | None,
     *,
     each_patch: bool,
+    as_json: bool,
 ) -> None:
     """Show all cells of MATRIX, and which kernels are cached, before anything runs.
 
@@ -74,22 +87,29 @@ def plan_command(
         config, known, names=kernels, scenarios=scenarios, pairs=pairs, accelerator=accel
     )
     plan = _around(plan, known, series, each_patch=each_patch)
-    for name in plan.kernels:
-        state = "cached" if is_cached(known.select(name)) else "to build"
-        click.echo(f"kernel {name}: {state}")
+    cached = {name: is_cached(known.select(name)) for name in plan.kernels}
+    if as_json:
+        cells = [asdict(cell) for cell in plan.cells]
+        echo_json({"schema": _SCHEMA, "matrix": plan.matrix, "cached": cached, "cells": cells})
+        return
+    for name, is_there in cached.items():
+        click.echo(f"kernel {name}: {'cached' if is_there else 'to build'}")
     for cell in plan.cells:
         click.echo(f"cell {cell.producer} -> {cell.consumer} {cell.scenario}")
     click.echo(f"{len(plan.cells)} cells of {len(plan.kernels)} kernels")
 
 
 @matrix_group.command(name="run")
-@click.argument("matrix", default=DEFAULT_MATRIX)
+@click.argument("matrix", default=DEFAULT_MATRIX, shell_complete=complete_matrices)
 @matrix_options
 @series_options
 @click.option("-j", "--jobs", type=click.IntRange(1), default=os.cpu_count(), help="cells at once")
 @click.option("--resume", is_flag=True, help="go on with the last run, or the one of --run")
-@click.option("--run", "run_id", help="the run to resume, by id or path")
+@click.option(
+    "--run", "run_id", shell_complete=complete_runs, help="the run to resume, by id or path"
+)
 @no_sandbox_option
+@json_option
 @click.pass_context
 def run_command(
     context: click.Context,
@@ -105,6 +125,7 @@ def run_command(
     each_patch: bool,
     resume: bool,
     no_sandbox: bool,
+    as_json: bool,
 ) -> None:
     """Run the cells of MATRIX and print the compatibility table.
 
@@ -115,13 +136,15 @@ def run_command(
     kernels of MATRIX both ways; those with the revision before; and what the series changes is
     told first. A break of the base is none of the series.
 
-    Example: khoci matrix run releases --series kho-fixes --scenarios kho-test,memfd
+    The JSON is that of `khoci report --format json`.
+
+    Example: khoci matrix run releases --series kho-fixes --scenarios memfd
     """
     folder = None
     if resume or run_id:
         _only_resume(context)
         folder = open_run(RUNS, run_id) if run_id else latest_run(RUNS)
-        plan = Plan.from_json(folder.request())
+        plan = plan_of(folder)
         _check_series(plan)
         _, known, policy = load(plan.matrix)
     else:
@@ -131,17 +154,23 @@ def run_command(
         )
         plan = _around(plan, known, series, each_patch=each_patch)
     folder = _run(plan, known.trusted() if no_sandbox else known, folder, jobs)
-    results = list(load_all(folder, [cell.name for cell in plan.cells]).values())
-    click.echo(f"{recall(cache_dir())}\n")
-    if plan.series:
-        show(told(results, plan.series, plan.kernels))
+    report = report_of(folder, plan, policy)
+    if as_json:
+        click.echo(plain.render(report), nl=False)
+    else:
+        _tell(report, silent_patterns(plan, report.results))
+        click.echo(f"results: {folder.path}/")
     made_of = plan.series.bases if plan.series else {}
-    excused = reasons(results, policy, plan.kernels, made_of)
-    show(table(results, plan.kernels, excused))
-    for name in silent_patterns(plan, results):
+    context.exit(judge(report.results, policy, plan.kernels, made_of))
+
+
+def _tell(report: Report, silent: Sequence[str]) -> None:
+    click.echo(f"{recall(cache_dir())}\n")
+    if report.series:
+        show(told(report.results, report.series, report.order))
+    show(table(report.results, report.order, report.known))
+    for name in silent:
         click.echo(f"no cell showed the log pattern '{name}' (matrix/loglines.toml)")
-    click.echo(f"results: {folder.path}/")
-    context.exit(judge(results, policy, plan.kernels, made_of))
 
 
 def _only_resume(context: click.Context) -> None:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
+from khoci.cli.completing import (
+    complete_kernels,
+    complete_matrices,
+    complete_scenarios,
+    complete_series,
+)
 from khoci.compat.policy import violations
 from khoci.config.kernels import Kernels, known_kernels
-from khoci.config.matrix import PAIRS, MatrixConfig, find_matrix_file, load_matrix
+from khoci.config.matrix import (
+    DEFAULT_MATRIX,
+    PAIRS,
+    MatrixConfig,
+    find_matrix_file,
+    load_matrix,
+    matrix_folders,
+)
 from khoci.config.policy import Policy, load_policy
 from khoci.errors import EXIT_DISAGREE, EXIT_HARNESS, EXIT_OK, KhociError
 from khoci.kernel.cache import Cache
@@ -19,8 +33,6 @@ from khoci.scenario import definitions
 from khoci.series.known import all_known
 from khoci.verdicts import Verdict
 from khoci.vm.machine import ACCELERATORS
-
-_HERE = Path("matrix")
 
 
 def words(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
@@ -35,9 +47,17 @@ def matrix_options(command: click.decorators.FC) -> click.decorators.FC:
     """What narrows a matrix down."""
     options = [
         click.option(
-            "--kernels", callback=words, help="kernels instead of the file's: 6.17,v7.3.4"
+            "--kernels",
+            callback=words,
+            shell_complete=complete_kernels,
+            help="kernels instead of the file's: 6.17,v7.3.4",
         ),
-        click.option("--scenarios", callback=words, help="scenarios instead of the file's"),
+        click.option(
+            "--scenarios",
+            callback=words,
+            shell_complete=complete_scenarios,
+            help="scenarios instead of the file's",
+        ),
         click.option("--pairs", type=click.Choice(PAIRS), help="which pairs instead of the file's"),
         accelerator_option,
     ]
@@ -49,7 +69,12 @@ def matrix_options(command: click.decorators.FC) -> click.decorators.FC:
 def series_options(command: click.decorators.FC) -> click.decorators.FC:
     """What makes a matrix one around a series."""
     options = [
-        click.option("--series", metavar="SLUG[:vN]|MSGID", help="around a series that is applied"),
+        click.option(
+            "--series",
+            metavar="SLUG[:vN]|MSGID",
+            shell_complete=complete_series,
+            help="around a series that is applied",
+        ),
         click.option("--each-patch", is_flag=True, help="its patches one by one too"),
     ]
     for option in reversed(options):
@@ -65,6 +90,15 @@ no_sandbox_option = click.option(
 )
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="the same for programs")
+
+guest_option = click.option(
+    "--matrix",
+    default=DEFAULT_MATRIX,
+    shell_complete=complete_matrices,
+    help="matrix file whose [guest] table is used",
+)
+
 accelerator_option = click.option(
     "--accel",
     type=click.Choice(tuple(ACCELERATORS)),
@@ -75,7 +109,7 @@ accelerator_option = click.option(
 
 def load(name: str, *, no_sandbox: bool = False) -> tuple[MatrixConfig, Kernels, Policy]:
     """The matrix file, with the kernels of all files, and the policy beside it or else shipped."""
-    matrix = load_matrix(find_matrix_file(name, (_HERE, data_dir("matrix"))), name)
+    matrix = load_matrix(find_matrix_file(name, matrix_folders()), name)
     kernels = with_stored(known_kernels(matrix.file.parent / "kernels.toml"))
     kernels = kernels.trusted() if no_sandbox else kernels
     return matrix, kernels, load_policy(_beside(matrix.file, "policy.toml"), definitions())
@@ -89,6 +123,11 @@ def with_stored(kernels: Kernels) -> Kernels:
 def _beside(file: Path, name: str) -> Path:
     near = file.parent / name
     return near if near.is_file() else data_dir("matrix") / name
+
+
+def echo_json(data: object) -> None:
+    """Print for programs."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
 def tell(error: KhociError) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from khoci.cli.completing import complete_runs
 from khoci.cli.mailing import (
     mail_of,
     now_in_thread,
@@ -35,7 +36,7 @@ Examples:
 
 
 @click.command(name="post", epilog=_EXAMPLES)
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_runs)
 @click.option(
     "--draft",
     "file",

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from khoci.cli.completing import complete_kernels
+from khoci.cli.options import json_option
 from khoci.cli.where import where_options, write
 from khoci.compat.predict import Prediction, cell_verdict, predict
 from khoci.config.abi import Abi, default_folder, load_releases
@@ -20,9 +22,9 @@ from khoci.source.opener import open_source
 
 @click.command(name="predict")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.argument("kernels", metavar="KERNEL...", nargs=-1)
+@click.argument("kernels", metavar="KERNEL...", nargs=-1, shell_complete=complete_kernels)
 @click.option("--all", "every", is_flag=True, help="all releases of matrix/abi")
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@json_option
 @where_options
 def predict_command(
     file: Path,
@@ -40,6 +42,8 @@ def predict_command(
 
     KERNEL is a release of matrix/abi, such as 6.17; it is taken to be built with all of KHO and
     LUO, and booted with kho=on and the producer's reserve_mem=.
+
+    Example: khoci predict evidence/handover.khocap 6.17 7.3
     """
     chosen = _chosen(kernels, every)
     with open_source(file, layout=ram) as source:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from khoci.cli.completing import complete_runs
 from khoci.cli.mailing import mail_of, templates_option, trailer_options, trailers_of
 from khoci.cli.options import load
 from khoci.cli.where import write
@@ -82,10 +83,15 @@ def report_group() -> None:
 
 
 @report_group.command("write", epilog=_EXAMPLES)
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_runs)
 @click.option("--format", "form", type=click.Choice((*FORMATS, MAIL)), default="text")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="to this file")
-@click.option("--against", metavar="RUN", help="say what is otherwise than in this run")
+@click.option(
+    "--against",
+    metavar="RUN",
+    shell_complete=complete_runs,
+    help="say what is otherwise than in this run",
+)
 @templates_option
 @trailer_options
 def write_command(

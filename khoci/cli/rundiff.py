@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import click
 
+from khoci.cli.completing import complete_runs
+from khoci.cli.options import json_option
 from khoci.errors import EXIT_DISAGREE, EXIT_OK, UsageError
 from khoci.report.rundiff import render
 from khoci.results import CellResult
@@ -18,14 +20,16 @@ _CHAIN = "chain.."
 
 
 @click.command(name="diff")
-@click.argument("before", metavar="RUN_A")
-@click.argument("after", metavar="RUN_B")
-@click.option("--json", "as_json", is_flag=True, help="the same for programs")
+@click.argument("before", metavar="RUN_A", shell_complete=complete_runs)
+@click.argument("after", metavar="RUN_B", shell_complete=complete_runs)
+@json_option
 @click.pass_context
 def diff_command(context: click.Context, before: str, after: str, as_json: bool) -> None:
     """Show what regressed, was fixed, is new or gone in RUN_B, and nothing that stayed the same.
 
-    Runs are given by id or path.
+    Runs are given by id or path; `last` is the last one.
+
+    Example: khoci matrix diff 20261122-101500-00ff last
 
     Exit codes: 0 nothing regressed, 1 something did, 2 wrong use.
     """

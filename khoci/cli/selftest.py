@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import click
 
 from khoci.cli.colour import show
 from khoci.cli.live import watcher_for
-from khoci.cli.options import accelerator_option, load, tell
+from khoci.cli.options import accelerator_option, echo_json, json_option, load, tell
 from khoci.compat.plan import Cell
 from khoci.compat.selftest import Outcome, headline, judge
 from khoci.config.kernels import Kernels
@@ -20,12 +21,13 @@ from khoci.paths import cache_dir
 from khoci.progress import progress_for
 from khoci.report.selftest import Row, table
 from khoci.results import CellResult
-from khoci.run.folder import RUNS, RunFolder, load_all, new_run
+from khoci.run.folder import RUNS, SELFTEST, RunFolder, load_all, new_run
 from khoci.run.matrix import Plan, make_plan, prepare, run_matrix
 from khoci.run.selftested import remember
 from khoci.scenario import select
 from khoci.verdicts import Verdict
 
+_SCHEMA = 1
 Wanted = Mapping[tuple[Mutant, str], Cell]
 """The cell of each mutant and direction."""
 
@@ -35,19 +37,28 @@ Wanted = Mapping[tuple[Mutant, str], Cell]
 @click.option("--list", "listing", is_flag=True, help="show the mutants, and run nothing")
 @click.option("-j", "--jobs", type=click.IntRange(1), default=os.cpu_count(), help="cells at once")
 @accelerator_option
+@json_option
 @click.pass_context
 def selftest_command(
-    context: click.Context, mutants: tuple[str, ...], listing: bool, jobs: int, accel: str | None
+    context: click.Context,
+    mutants: tuple[str, ...],
+    listing: bool,
+    jobs: int,
+    accel: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Run kernels that are wrong on purpose, and demand of each that khoci says so.
 
     Each of MUTANTS, all if none is named, is one release with a bad patch. That release hands over
     to it (forward), and it hands over to that release (backward).
+
+    Example: khoci selftest root-bumped
     """
     test = load_selftest(default_file())
     chosen = test.select(mutants)
     if listing:
-        _list(chosen)
+        _list(chosen, as_json=as_json)
         return
     config, known, _ = load(DEFAULT_MATRIX)
     kernels = test.kernels(known, chosen)
@@ -67,12 +78,20 @@ def selftest_command(
     ]
     rows = [_row(mutant, item) for (mutant, _), item in zip(wanted, outcomes, strict=True)]
     remember(cache_dir(), headline(outcomes), len(chosen), len(test.select(())))
-    show(table(headline(outcomes), rows))
-    click.echo(f"results: {folder.path}/")
+    if as_json:
+        echo_json({"schema": _SCHEMA, "run": folder.id, "rows": [asdict(row) for row in rows]})
+    else:
+        show(table(headline(outcomes), rows))
+        click.echo(f"results: {folder.path}/")
     context.exit(_exit_code(outcomes, results, wanted))
 
 
-def _list(mutants: Sequence[Mutant]) -> None:
+def _list(mutants: Sequence[Mutant], *, as_json: bool) -> None:
+    if as_json:
+        keys = ("name", "component", "version", "why")
+        found = [{key: getattr(mutant, key) for key in keys} for mutant in mutants]
+        echo_json({"schema": _SCHEMA, "mutants": found})
+        return
     for mutant in mutants:
         click.echo(f"{mutant.name}: {mutant.component}, version {mutant.version}; {mutant.why}")
 
@@ -89,7 +108,7 @@ def _run(plan: Plan, kernels: Kernels, wanted: Wanted, jobs: int) -> RunFolder:
     cells = list(wanted.values())
     bench = prepare(plan, kernels, cells, cache_dir(), progress_for(), tell)
     mutants = list(dict.fromkeys(mutant.name for mutant, _ in wanted))
-    folder = new_run(RUNS, {**plan.to_json(), "selftest": mutants})
+    folder = new_run(RUNS, {**plan.to_json(), SELFTEST: mutants})
     run_matrix(bench, cells, folder, jobs, watcher_for())
     return folder
 

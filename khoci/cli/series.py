@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import click
 
 from khoci.cli.apply import repository, tell, tree_option
-from khoci.cli.options import no_sandbox_option
+from khoci.cli.completing import complete_series
+from khoci.cli.options import echo_json, json_option, no_sandbox_option
 from khoci.config.kernels import known_kernels
 from khoci.errors import EXIT_DISAGREE, UsageError
 from khoci.kernel import store as kernel_store
@@ -38,7 +38,7 @@ def _stored(name: str) -> Stored:
 
 
 @series_group.command("list")
-@click.option("--json", "as_json", is_flag=True, help="the same for programs")
+@json_option
 def list_command(*, as_json: bool) -> None:
     """Name all series with the base that each is on.
 
@@ -47,7 +47,7 @@ def list_command(*, as_json: bool) -> None:
     found = all_stored(Cache(cache_dir()).series)
     if as_json:
         data = {"schema": 1, "series": [each.describe() for each in found]}
-        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        echo_json(data)
         return
     for each in found:
         click.echo(f"{each.label}  {_state(each)}  {shown(each.series.subject)}")
@@ -61,8 +61,8 @@ def _state(stored: Stored) -> str:
 
 
 @series_group.command("show")
-@click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="the same for programs")
+@click.argument("name", shell_complete=complete_series)
+@json_option
 def show_command(name: str, *, as_json: bool) -> None:
     """Say what a series is, what it is on, and where its files are.
 
@@ -70,7 +70,7 @@ def show_command(name: str, *, as_json: bool) -> None:
     """
     stored = _stored(name)
     if as_json:
-        click.echo(json.dumps(stored.describe(), indent=2, ensure_ascii=False))
+        echo_json(stored.describe())
         return
     for line in words.heading(stored.series):
         click.echo(line)
@@ -83,7 +83,7 @@ def show_command(name: str, *, as_json: bool) -> None:
 
 
 @series_group.command("rebuild")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_series)
 @click.option("--onto", metavar="KERNEL|REF", help="another base")
 @tree_option
 @no_sandbox_option
@@ -110,7 +110,7 @@ def rebuild_command(
 
 
 @series_group.command("resume")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_series)
 @click.option("--onto", metavar="KERNEL|REF", help="the base to begin on")
 @click.option("--again", is_flag=True, help="throw away what was begun, and begin anew")
 @tree_option
@@ -161,7 +161,7 @@ def _finish(stored: Stored, begun: byhand.Begun) -> None:
 
 
 @series_group.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_series)
 @tree_option
 def remove_command(name: str, *, tree: Path | None) -> None:
     """Forget a revision of a series, and delete its branch where it was applied.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from khoci.cli.completing import complete_runs
 from khoci.cli.mailing import templates_option
 from khoci.cli.report import report_on, run_folder
 from khoci.errors import HarnessError
@@ -20,8 +21,13 @@ HOST = "127.0.0.1"
 
 
 @click.command(name="serve")
-@click.argument("run", required=False)
-@click.option("--against", metavar="RUN", help="say what is otherwise than in this run")
+@click.argument("run", required=False, shell_complete=complete_runs)
+@click.option(
+    "--against",
+    metavar="RUN",
+    shell_complete=complete_runs,
+    help="say what is otherwise than in this run",
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0: one that is free")
 @click.option("--no-browser", is_flag=True, help="only say the address")
 @templates_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from khoci.cli.completing import complete_kernels
 from khoci.config.kernels import known_kernels
 from khoci.errors import UsageError
 from khoci.kernel.cache import Cache
@@ -18,7 +19,7 @@ def tree_group() -> None:
 
 
 @tree_group.command("init")
-@click.argument("names", metavar="[KERNEL]...", nargs=-1)
+@click.argument("names", metavar="[KERNEL]...", nargs=-1, shell_complete=complete_kernels)
 def init_command(names: tuple[str, ...]) -> None:
     """Make a linux.git of the pinned sources: one commit and tag a release.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from khoci.config.toml import Table, load
 from khoci.errors import UsageError
+from khoci.paths import data_dir
 from khoci.sizes import parse_size
 
 DEFAULT_MATRIX = "default"
@@ -14,6 +15,8 @@ DEFAULT_MATRIX = "default"
 
 PAIRS = ("self", "adjacent", "upgrade", "rollback", "all")
 _STEP = 1 << 20
+_OTHERS = ("kernels", "policy", "loglines")
+"""Files beside the matrix files that are none."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,22 @@ def _memory(table: Table, default: int) -> int:
             f"key 'memory' must be whole megabytes, at least 128M, such as '1G', not '{text}'"
         )
     return size
+
+
+def matrix_folders() -> tuple[Path, ...]:
+    """Where matrix files are looked for: here, then what is shipped."""
+    return Path("matrix"), data_dir("matrix")
+
+
+def matrix_files(folders: tuple[Path, ...]) -> dict[str, Path]:
+    """The matrix files of some folders by name, sorted; those of an earlier folder go first."""
+    found = {
+        path.stem: path
+        for folder in reversed(folders)
+        for path in folder.glob("*.toml")
+        if path.stem not in _OTHERS
+    }
+    return dict(sorted(found.items()))
 
 
 def find_matrix_file(name: str, folders: tuple[Path, ...]) -> Path:

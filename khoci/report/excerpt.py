@@ -28,14 +28,14 @@ def around(log: str, wanted: Iterable[str], most: int = MOST) -> Excerpt:
     first = min(max(0, found[0] - _BEFORE), latest) if found else latest
     part = lines[first : first + most]
     return Excerpt(
-        lines=tuple(map(_shown, part)),
+        lines=tuple(map(shown, part)),
         first=first + 1,
         total=len(lines),
         marked=tuple(at - first for at in found if at < first + len(part)),
     )
 
 
-def _shown(line: str) -> str:
+def shown(line: str) -> str:
     """The line without what a terminal would obey, and not longer than anybody reads."""
     plain = "".join(char if char.isprintable() else "?" for char in line.replace("\t", " "))
     return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}..."

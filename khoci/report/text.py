@@ -51,7 +51,7 @@ Note = tuple[str, list[str], str]
 def render(report: Report, templates: Path | None = None) -> str:
     """What a run is, what changed, its table, and what the policy forbids."""
     parts = (
-        "\n".join(_wrapped_at(_heading(report))),
+        "\n".join(_wrapped_at(heading(report))),
         _changes(report).rstrip("\n"),
         table(report.results, report.order, report.known, templates).rstrip("\n"),
         "\n".join(line for each in report.violations for line in _wrapped_at(f"policy: {each}")),
@@ -59,7 +59,7 @@ def render(report: Report, templates: Path | None = None) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _heading(report: Report) -> str:
+def heading(report: Report) -> str:
     """One sentence on the run; its errors and what it lacks first."""
     errors = sum(result.verdict is Verdict.ERROR for result in report.results)
     words = [
@@ -104,7 +104,7 @@ def table(
             summary=[] if words else summary(found, WIDTH, MARK),
             notes=[*_notes(results, known or {}), *_known_notes(known or {})],
             legend=_legend(results, words or LETTERS),
-            counts=_counts(results),
+            counts=counts(results),
             leaked=_wrapped(_leaked(results)),
             agreement=_agreement(results),
             retried=sum(bool(result.retries) for result in results),
@@ -179,7 +179,7 @@ def _note(verdict: Verdict, reasons: Sequence[str], cells: Sequence[CellResult])
 
 def _known_notes(known: Known) -> list[Note]:
     return [
-        (f"KNOWN: {_counts(cells)}", _wrapped(reason), cells[0].reproduce)
+        (f"KNOWN: {counts(cells)}", _wrapped(reason), cells[0].reproduce)
         for reason, cells in known.items()
     ]
 
@@ -218,7 +218,8 @@ def _legend(results: Sequence[CellResult], words: Mapping[Verdict, str]) -> list
     return [*legend, (MARK, "predicted otherwise, in one component or more")] if marked else legend
 
 
-def _counts(results: Sequence[CellResult]) -> str:
+def counts(results: Sequence[CellResult]) -> str:
+    """``3 restored, 1 refused``, best first."""
     each = [(verdict, sum(result.verdict is verdict for result in results)) for verdict in Verdict]
     text = ", ".join(f"{count} {verdict}" for verdict, count in each if count)
     return textwrap.fill(text, WIDTH)

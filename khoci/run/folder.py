@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,16 @@ from khoci.files import write_atomic
 from khoci.results import CellResult
 
 RUNS = Path("runs")
+LAST = "last"
+
+MATRIX, CHAIN, SELFTEST, BISECTION = "matrix", "chain", "selftest", "bisection"
+"""Kinds of runs: what is asked for has such a key, unless it is of a matrix."""
+MADE_BY: Mapping[str, str] = {
+    MATRIX: "khoci matrix run",
+    CHAIN: "khoci chain run",
+    SELFTEST: "khoci selftest",
+    BISECTION: "khoci bisect",
+}
 
 
 @dataclass(frozen=True)
@@ -84,32 +95,41 @@ def new_run(parent: Path, request: Mapping[str, Any]) -> RunFolder:
     return folder
 
 
+def kind_of(request: Mapping[str, Any]) -> str:
+    """What a run is of, a key of `MADE_BY`."""
+    return next((kind for kind in MADE_BY if kind in request and kind != MATRIX), MATRIX)
+
+
 def open_run(parent: Path, run_id: str) -> RunFolder:
-    """A run by id or path.
+    """A run by id or path; `LAST` is the last one of a matrix.
 
     Raises:
         UsageError: there is none.
     """
+    if run_id == LAST:
+        return latest_run(parent)
     for path in (Path(run_id), parent / run_id):
         if (path / "meta" / "run.json").is_file():
             return RunFolder(path)
     raise UsageError(f"no run '{run_id}' in {parent}/")
 
 
-def latest_run(parent: Path, made_by: str = "khoci matrix run") -> RunFolder:
-    """The run that began last.
+def all_runs(parent: Path) -> list[RunFolder]:
+    """All runs, in the order in which they began."""
+    return [RunFolder(path.parent.parent) for path in sorted(parent.glob("*/meta/run.json"))]
 
-    Args:
-        parent: has the runs.
-        made_by: the command that makes such runs, for who has none.
+
+def latest_run(parent: Path, kind: str = MATRIX) -> RunFolder:
+    """The run of this kind that began last.
 
     Raises:
         UsageError: there is none.
     """
-    runs = sorted(path.parent.parent for path in parent.glob("*/meta/run.json"))
-    if not runs:
-        raise UsageError(f"there is no run in {parent}/: {made_by} makes one")
-    return RunFolder(runs[-1])
+    for folder in reversed(all_runs(parent)):
+        with suppress(UsageError):
+            if kind_of(folder.request()) == kind:
+                return folder
+    raise UsageError(f"there is no run in {parent}/: {MADE_BY[kind]} makes one")
 
 
 def load_all(folder: RunFolder, cells: Sequence[str]) -> dict[str, CellResult]:

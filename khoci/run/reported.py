@@ -16,7 +16,7 @@ from khoci.report.model import CellKey, KernelInRun, Report, Violation, key_of
 from khoci.report.series import changes_of
 from khoci.results import CellResult
 from khoci.run.evidence import evidence_in
-from khoci.run.folder import RunFolder, load_all
+from khoci.run.folder import MADE_BY, MATRIX, RunFolder, kind_of, load_all
 from khoci.run.matrix import Plan
 from khoci.run.readers import with_kept
 from khoci.rundiff import compare
@@ -28,9 +28,12 @@ def plan_of(folder: RunFolder) -> Plan:
     """What a run was asked for.
 
     Raises:
-        UsageError: the folder is no run, or one of another version of khoci.
+        UsageError: the folder is no run of a matrix, or one of another version of khoci.
     """
-    return Plan.from_json(folder.request())
+    request = folder.request()
+    if (kind := kind_of(request)) != MATRIX:
+        raise UsageError(f"{folder.path}: was made by {MADE_BY[kind]}, it is no run of a matrix")
+    return Plan.from_json(request)
 
 
 def results_of(folder: RunFolder, plan: Plan) -> list[CellResult]:
