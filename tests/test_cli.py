@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -21,6 +23,7 @@ from khoci.results import CellResult, Evidence, Judgement
 from khoci.run.folder import RunFolder, new_run
 from khoci.run.matrix import Plan, make_plan
 from khoci.verdicts import Verdict
+from tests.terminal import on_terminal
 from tests.vm import tiny
 
 GOOD = 'kernels = ["v1.0"]\nscenarios = ["kho-test"]\npairs = "self"\n'
@@ -304,6 +307,32 @@ def test_a_reader_that_leaves_early_is_no_traceback(home: Path) -> None:
         assert process.stderr is not None
         assert process.stderr.read() == ""
     assert process.returncode == 141
+
+
+COLOUR = re.compile(r"\x1b\[(\d+;)*(3|9)\d")
+
+
+@pytest.mark.parametrize(
+    ("environment", "moves", "coloured"),
+    [
+        ({}, True, True),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"TERM": "dumb"}, False, False),
+    ],
+)
+def test_a_run_on_a_terminal(
+    home: Path, environment: dict[str, str], moves: bool, coloured: bool
+) -> None:
+    command = [sys.executable, "-m", "khoci", "matrix", "run", "mine"]
+    seen = on_terminal(command, environment)
+    assert seen.status == 3
+    assert "running 1 cells (tcg, -j " in seen.text
+    assert ("\x1b[2K" in seen.text) is moves
+    assert bool(COLOUR.search(seen.text)) is coloured
+    assert ("\x1b" in seen.text) is (moves or coloured)
+    assert seen.text.count("\x1b[?25l") == seen.text.count("\x1b[?25h") == moves
+    assert "ERROR: v1.0 -> v1.0 kho-test" in click.unstyle(seen.text)
+    assert max(map(len, click.unstyle(seen.text).splitlines())) <= 80
 
 
 def test_an_error_that_cannot_be_told_keeps_its_exit_code(home: Path) -> None:

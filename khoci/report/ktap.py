@@ -12,6 +12,12 @@ from khoci.report.outcome import Outcome, complaints, outcome, title, why
 
 _VERSION = "KTAP version 1"
 _INDENT = "  "
+_ENDS = (
+    "List of all partitions:",
+    "Kernel panic - not syncing: VFS:",
+    "reboot: System halted",
+)
+"""What ends a log for the kernel's kunit.py wherever it stands: it reads no line after that."""
 
 
 def render(report: Report) -> str:
@@ -55,6 +61,8 @@ def _worst(found: list[Outcome]) -> Outcome:
 
 
 def _plain(text: str) -> str:
-    """One line without ``#``, which begins a directive."""
+    """One line without ``#``, which begins a directive, and without what ends a log."""
     line = "".join(char if char.isprintable() else "?" for char in text)
+    for phrase in _ENDS:
+        line = line.replace(phrase, phrase.replace(":", ""))
     return line.replace("#", "?")

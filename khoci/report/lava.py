@@ -14,7 +14,8 @@ _RESULTS = {
     Outcome.SKIP: "skip",
     Outcome.ERROR: "unknown",
 }
-_OTHERS = re.compile(r"[^A-Za-z0-9._+:=-]")
+_OTHERS = re.compile(r"[^A-Za-z0-9._+:-]")
+"""LAVA takes a parameter apart at each ``=``, and drops a result that has more than one."""
 
 
 def render(report: Report) -> str:

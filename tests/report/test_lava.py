@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,8 +11,8 @@ from khoci.verdicts import Verdict
 from tests.report import example
 
 LINE = re.compile(
-    r"<LAVA_SIGNAL_TESTSET START [\w.+:=-]+>|<LAVA_SIGNAL_TESTSET STOP>|"
-    r"<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=[\w.+:=-]+ RESULT=(pass|fail|skip|unknown)>",
+    r"<LAVA_SIGNAL_TESTSET START [\w.+:-]+>|<LAVA_SIGNAL_TESTSET STOP>|"
+    r"<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=[\w.+:-]+ RESULT=(pass|fail|skip|unknown)>",
     re.ASCII,
 )
 
@@ -30,3 +31,12 @@ def test_every_line_is_one_signal(name: str) -> None:
     cell = example.cell(name, name, Verdict.RESTORED)
     for line in lava.render(example.report([cell])).splitlines():
         assert LINE.fullmatch(line)
+
+
+def test_a_scenario_with_parameters_is_no_parameter_of_a_signal() -> None:
+    cell = example.cell(
+        example.OLD, example.PATCHED, Verdict.RESTORED, scenario="memfd:size=64M:holes=3"
+    )
+    report = replace(example.report([cell]), scenarios=(cell.scenario,))
+    first, *_ = lava.render(report).splitlines()
+    assert first == "<LAVA_SIGNAL_TESTSET START memfd:size_64M:holes_3>"

@@ -18,6 +18,7 @@ from khoci.paths import cache_dir, data_dir
 from khoci.progress import LineProgress
 from khoci.report import ktap
 from khoci.report.outcome import Outcome, outcomes
+from khoci.verdicts import Verdict
 from tests.report import example
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(1200)]
@@ -82,3 +83,22 @@ def test_a_report_in_which_all_is_well_is_well_there_too(tree: Path) -> None:
     report = example.report(well)
     done = parse(tree, ktap.render(replace(report, missing=())))
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Kernel panic - not syncing: VFS: Unable to mount root fs",
+        "List of all partitions:",
+        "reboot: System halted",
+    ],
+)
+def test_no_line_of_a_kernel_ends_the_report(tree: Path, words: str) -> None:
+    cells = [
+        example.cell(example.OLD, example.OLD, Verdict.PANIC, text=f"[    1.0] {words}"),
+        example.cell(example.OLD, example.BASE, Verdict.PANIC),
+    ]
+    report = replace(example.report(cells), missing=(), scenarios=("kho-test",))
+    done = parse(tree, ktap.render(report))
+    assert "Ran 2 tests: failed: 2" in done.stdout
+    assert words.replace(":", "") in done.stdout
