@@ -303,6 +303,13 @@ def test_a_region_that_is_refused(line: str) -> None:
     assert line in proof
 
 
+def test_what_proves_both_regions_is_said_once() -> None:
+    judgement = judge(dead(RESET, logs.PANIC_6_18))["reserve_mem"]
+    assert judgement.verdict is Verdict.PANIC
+    assert len(judgement.evidence) > 1
+    assert len({item.text for item in judgement.evidence}) == len(judgement.evidence)
+
+
 def test_regions_that_could_not_be_decoded() -> None:
     verdict, proof = rule("reserve_mem", handing(reserve_mem=()))
     assert verdict is Verdict.ACCEPTED

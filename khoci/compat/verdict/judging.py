@@ -107,8 +107,11 @@ def _by(rules: Iterable[Rule], case: Case) -> Judgement:
 
 
 def _together(judgements: list[Judgement]) -> Judgement:
+    """The worst of the verdicts; a proof that several have is one."""
     verdict = worst(judgement.verdict for judgement in judgements)
-    return Judgement(verdict, tuple(chain(*(judgement.evidence for judgement in judgements))))
+    every = list(chain.from_iterable(judgement.evidence for judgement in judgements))
+    once = (item for place, item in enumerate(every) if item not in every[:place])
+    return Judgement(verdict, tuple(once))
 
 
 def _absent(text: str) -> Judgement:
