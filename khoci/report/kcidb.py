@@ -2,7 +2,7 @@
 
 The format is version 5.3 of the schema of ``kcidb-io``. A test there is of one build and a cell of
 two kernels: ``build_id`` is the consumer's, as it is its reader that is tested, and the producer's
-is in ``misc``. docs/formats.md has an example.
+is in ``misc``. docs/reports.md has an example.
 """
 
 from __future__ import annotations

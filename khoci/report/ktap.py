@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from khoci.report.model import CellKey, Report, key_of
 from khoci.report.outcome import Outcome, complaints, outcome, title, why
+from khoci.results import CellResult
 
 _VERSION = "KTAP version 1"
 _INDENT = "  "
@@ -39,11 +40,17 @@ def _cells(report: Report, scenario: str) -> Iterator[tuple[CellKey, Outcome, li
         if result.scenario == scenario:
             found = outcome(report, result)
             bad = found in (Outcome.FAIL, Outcome.ERROR)
-            told = [*complaints(report, result), *why(result), result.reproduce] if bad else []
-            yield key_of(result), found, told
+            reasons = [*complaints(report, result), *why(result), result.reproduce] if bad else []
+            yield key_of(result), found, [*_known(report, result), *reasons]
     for cell in report.missing:
         if cell[2] == scenario:
             yield cell, Outcome.ERROR, ["it has no result yet"]
+
+
+def _known(report: Report, result: CellResult) -> list[str]:
+    """What is wrong though the policy lets it be."""
+    excuses = [reason for reason, cells in report.known.items() if result in cells]
+    return [f"{result.verdict} is known: {excuse}" for excuse in excuses]
 
 
 def _result(found: Outcome, number: int, name: str) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +34,16 @@ def test_reasons_stand_before_what_failed() -> None:
         "  # kho_test is panic: Kernel panic - not syncing",
         "  # khoci cell run kho-words-v1 v6.18.15 memfd",
     ]
+
+
+def test_a_known_break_is_said_before_what_is_ok() -> None:
+    report = replace(example.report(), violations=())
+    ((reason, (broken, *_)),) = report.known.items()
+    lines = ktap.render(report).splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith("  # ") and "known: " in line)
+    assert lines[at] == f"  # {broken.verdict} is known: {reason}"
+    assert lines[at + 1].startswith("  ok ")
+    assert lines[at + 1].endswith(f"{broken.producer} -> {broken.consumer}")
 
 
 @given(st.text())
