@@ -24,7 +24,7 @@ NAME = "v6.17.13..v6.18.15..kho-test"
 
 def begin(folder: Path, run_id: str) -> RunFolder:
     (folder / run_id / "meta").mkdir(parents=True)
-    (folder / run_id / "meta" / "run.json").write_text("{}")
+    (folder / run_id / "meta" / "run.json").write_text('{"kernels": []}')
     return RunFolder(folder / run_id)
 
 
