@@ -21,17 +21,27 @@ _khoci_completion khoci
 printf '%s\n' "${COMPREPLY[@]}"
 """
 
-# A real line editor on a terminal of its own, where Tab lists what there is.
+# A real line editor on a terminal of its own, where Tab lists what there is, unless more is typed
+# before the list is there. So each Tab is waited for: until nobody asks khoci any more.
 ZSH = r"""
-zmodload zsh/zpty
+zmodload zsh/zpty zsh/zselect
 zpty shell "PS1= TERM=dumb ZDOTDIR=$PWD zsh -f -i"
 zpty -w shell "autoload -Uz compinit; compinit -u; LISTMAX=1000"
 zpty -w shell "source <(khoci completion zsh); print ready-\$((1+1))"
 while zpty -r shell line; do [[ $line == *ready-2* ]] && break; done
-zpty -w -n shell "$LINE"$'\t\t\t'
-zpty -w -n shell $'\x15'
-zpty -w shell "print end-\$((1+1))"
-while zpty -r shell line; do print -r -- "$line"; [[ $line == *end-2* ]] && break; done
+seen=""
+type_and_wait() {
+  local quiet=0 part
+  zpty -w -n shell "$1"
+  while (( quiet < 10 )); do
+    zselect -t 10
+    if zpty -r -t shell part; then seen+=$part; quiet=0; continue; fi
+    [[ -s asked && ! -e asking ]] && (( quiet += 1 ))
+  done
+}
+type_and_wait "$LINE"$'\t'
+type_and_wait $'\t'
+print -r -- "$seen"
 zpty -d shell
 """
 
@@ -49,7 +59,10 @@ def home(tmp_path: Path) -> Path:
     stored.whole(tmp_path)
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin" / "khoci"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m khoci "$@"\n')
+    command.write_text(
+        f"#!/bin/sh\ncd {tmp_path}\n[ $1 ] || echo >>asked; touch asking\n"
+        f'{sys.executable} -m khoci "$@"\nrm asking\n'
+    )
     command.chmod(0o755)
     return tmp_path
 
