@@ -16,7 +16,7 @@ from khoci.errors import UsageError
 from khoci.kernel.gittree import export
 from khoci.kernel.patches import apply_patches, touched_by
 from khoci.kernel.unpack import everything
-from tests.series.small import TEXT, commit, files_of
+from tests.series.small import AUTHOR, TEXT, commit, files_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -41,7 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     commit(repo, "s1\n\nLink: https://example.org/s1", {"s.c": "one\n"}, "s1")
     commit(repo, "s2", {"s.c": "one\ntwo\n"}, "s2")
     repo.git.checkout("--quiet", "master")
-    repo.git.merge("--quiet", "--no-ff", "-m", "merge side", "side")
+    repo.git.merge("--quiet", "--no-ff", "-m", "merge side", "side", env=AUTHOR)
     repo.git.tag("m")
     (folder / "photo.png").write_bytes(bytes(reversed(range(256))))
     commit(repo, "c4", {"a.c": changed(3, 9, 30)}, "c4")
