@@ -134,7 +134,7 @@ class B4:
         if said.status != 0 and not mbox:
             if msgid and ("Could not find" in said.text or "not found" in said.text.lower()):
                 raise NotFoundError(f"{msgid}: is not in the mailbox")
-            raise HarnessError(f"b4 am {msgid}: {said.last}".replace("  ", " "))
+            raise HarnessError(f"{' '.join(filter(None, ('b4 am', msgid)))}: {said.last}")
         return Am(mbox, cover, said)
 
     def guess(self, patches: bytes, tree: Path) -> str | None:

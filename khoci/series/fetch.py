@@ -100,6 +100,9 @@ def fetch(wanted: Wanted, home: Path, git: Git, progress: Progress) -> Fetched:
     try:
         found, b4 = _thread(wanted, home, git)
         found, letters, choice = _chosen_or_earlier(found, wanted, git)
+        for letter in choice.letters:
+            if not letter.is_cover:
+                refuse(letter.number or 1, letter.msgid, letter.mail)
         taken = _take(choice, letters, b4, git)
         reviewed = _reviewed(choice, letters, b4)
     finally:
@@ -107,7 +110,7 @@ def fetch(wanted: Wanted, home: Path, git: Git, progress: Progress) -> Fetched:
     series = _series(taken, choice, letters, found.origin, git)
     whole = replace(series, patches=_with_trailers(series, reviewed, git))
     for patch in whole.patches:
-        refuse(patch)
+        refuse(patch.number, patch.msgid, patch.mail)
     mbox = sources.joined([each.mail for each in letters]) if found.mixed else found.mbox
     return Fetched(whole, mbox, taken.am.mbox)
 

@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING
 
 from khoci.errors import UsageError
 from khoci.series.hunks import headers, shown, unquoted
-from khoci.series.mails import body
+from khoci.series.mails import body, is_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from khoci.series.model import Patch
 
 MOST_BYTES = 4 << 20
 MOST_FILES = 2000
@@ -37,22 +35,34 @@ LINK, SUBMODULE = "120000", "160000"
 BINARY = "it changes a binary file, and nobody can read what that does"
 
 
-def refuse(patch: Patch) -> None:
-    """Raise if a patch would do what it may not.
+def refuse(number: int, msgid: str, mail: bytes) -> None:
+    """Raise if the patch in a mail would do what it may not.
 
     Raises:
         UsageError: with the patch and the reason.
     """
-    found = reason(patch.mail)
+    found = reason(mail)
     if found:
-        raise UsageError(f"patch {patch.number} ({shown(patch.msgid)}) is refused: {found}")
+        raise UsageError(f"patch {number} ({shown(msgid)}) is refused: {found}")
 
 
 def reason(mail: bytes) -> str | None:
     """Why a mail with a patch is refused, None if nothing speaks against it."""
     if len(mail) > MOST_BYTES:
         return f"it has more than {MOST_BYTES >> 20} MiB"
-    return reason_in(body(mail))
+    if not is_one_line(mail, "From"):
+        return "what it says of its author has control characters in it"
+    text = body(mail)
+    return reason_in(text) or _of_text(text)
+
+
+def _of_text(text: bytes) -> str | None:
+    """As b4 has it: a line with invisible characters, and none of a language that needs them."""
+    for line in text.decode(errors="replace").split("\n"):
+        categories = {} if line.isascii() else {unicodedata.category(c): c for c in line}
+        if "Cf" in categories and "Lo" not in categories:
+            return f"it has characters that nobody can see (U+{ord(categories['Cf']):04X})"
+    return None
 
 
 def reason_in(diff: bytes) -> str | None:

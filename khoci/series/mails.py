@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import unicodedata
 from dataclasses import dataclass
 from email import message_from_bytes, message_from_string
 from email.errors import HeaderParseError
@@ -75,6 +76,13 @@ def headers(mail: bytes, *names: str) -> tuple[str, ...]:
     head = mail.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
     parsed = message_from_string(head.decode(errors="replace"))
     return tuple(_line(parsed[name]) for name in names)
+
+
+def is_one_line(mail: bytes, name: str) -> bool:
+    """Whether a header, decoded, has no control characters: encoded ones outlive the unfolding."""
+    head = mail.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+    value = message_from_string(head.decode(errors="replace"))[name] or ""
+    return not any(unicodedata.category(c) == "Cc" for c in _decoded(value) if c != "\t")
 
 
 def _line(value: str | None) -> str:

@@ -60,6 +60,7 @@ index 0000000..1111111
 @@ -0,0 +1 @@
 +touch /tmp/x
 """
+UTF_8 = "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n"
 Fetching = Callable[..., Fetched]
 
 
@@ -250,3 +251,20 @@ def test_a_folder_of_patches_without_message_ids(fetching: Fetching, tmp_path: P
 def test_an_empty_folder(fetching: Fetching, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"has no mail and no \*\.patch"):
         fetching(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("sender", "line", "why"),
+    [
+        ("Eve", "/* \u200b */", "characters that nobody can see"),
+        ("=?utf-8?q?Eve=0Aparent_x?=", "x", "of its author"),
+    ],
+)
+def test_what_b4_would_end_at_is_refused_with_a_reason(
+    fetching: Fetching, tmp_path: Path, sender: str, line: str, why: str
+) -> None:
+    mail = HOSTILE.replace("Eve", sender, 1).replace(".git/hooks/post-checkout", "mm/x.c")
+    mail = mail.replace("touch /tmp/x\n", f"{line}\n").replace("To: ", f"{UTF_8}To: ")
+    (tmp_path / "mails.mbox").write_text(f"From x Mon Sep 17 00:00:00 2001\n{mail}")
+    with pytest.raises(UsageError, match=f"patch 1 .hostile-1@example.org. is refused: .*{why}"):
+        fetching(str(tmp_path / "mails.mbox"))

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from khoci.errors import UsageError
-from khoci.series.hostile import reason_in, refuse
-from khoci.series.model import Patch
+from khoci.series.hostile import reason, reason_in, refuse
 
 GOOD = """\
 kho: a word
@@ -100,11 +99,24 @@ def test_what_it_shows_is_not_what_it_does() -> None:
     assert "direction of text" in (reason_in(adding("a.c", line="x = 1; \u202e")) or "")
 
 
+HEAD = "From: A <a@example.org>\nSubject: [PATCH] x\nContent-Type: text/plain; charset=utf-8\n\n"
+
+
+def test_what_nobody_can_see() -> None:
+    found = reason(HEAD.encode() + adding("a.c", line="x = 1; /* \u200b */"))
+    assert found == "it has characters that nobody can see (U+200B)"
+    assert reason(HEAD.encode() + adding("a.txt", line="\u0645\u06cc\u200c\u062e")) is None
+
+
+def test_an_author_that_is_more_than_a_line() -> None:
+    head = HEAD.replace("From: A", "From: =?utf-8?q?A=0Aparent_x?=")
+    assert "of its author" in (reason(head.encode() + adding("a.c")) or "")
+
+
 def test_it_says_which_patch() -> None:
     mail = b"From: A <a@example.org>\nSubject: [PATCH 2/3] x\n\n" + adding("../x")
-    patch = Patch(2, "id\n@x", "x", "A <a@example.org>", "", (), mail)
     with pytest.raises(UsageError, match=r"patch 2 \(id\\n@x\) is refused: it names '\.\.'"):
-        refuse(patch)
+        refuse(2, "id\n@x", mail)
 
 
 @given(st.binary(max_size=400))
