@@ -196,14 +196,14 @@
     const rows = [...groups.values()].map((group) => {
       const [first] = group;
       const names = group.map((each) => node("div", each.name));
-      const predicted = node("td", first.predicted || "nothing");
+      const predicted = node("td", first.predicted || "nothing", { "data-of": "predicted" });
       if (first.agrees === false) predicted.className = "otherwise";
       const proof = first.proof.map(([kind, text]) => node("div", `${kind}: ${text}`, { class: "proof" }));
       for (const each of group) {
         const whose = group.length > 1 ? `${each.name} ` : "";
         if (each.versions) proof.push(node("div", `version: ${whose}${each.versions}`, { class: "proof" }));
       }
-      return node("tr", [node("th", names, { scope: "row" }), node("td", node("span", first.verdict, { class: `chip v-${first.verdict}` })), predicted, node("td", proof)]);
+      return node("tr", [node("th", names, { scope: "row" }), node("td", node("span", first.verdict, { class: `chip v-${first.verdict}` }), { "data-of": "observed" }), predicted, node("td", proof)]);
     });
     return node("table", [head, node("tbody", rows)], { class: "components" });
   }
@@ -215,7 +215,7 @@
     }
     for (const line of found.notes) panel.append(node("p", line, { class: "hint" }));
     for (const [name, title] of [["time", "Time"], ["memory", "Guest memory"]]) {
-      if (found[name] !== null) panel.append(node("h3", title), picture(data.texts[found[name]]));
+      if (found[name] !== null) panel.append(node("h3", title), node("div", picture(data.texts[found[name]]), { class: "scroll", tabindex: "0", role: "group", "aria-label": title }));
     }
     for (const side of ["consumer", "producer"]) if (found[side]) panel.append(log(side, found[side]));
     const trees = [["before", "Handed over"], ["after", "As the consumer reads it"]].filter(([name]) => found[name] !== null);

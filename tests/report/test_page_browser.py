@@ -207,6 +207,21 @@ def test_axe_finds_nothing_serious(
     assert serious == []
 
 
+def test_on_a_narrow_screen_nothing_is_out_of_reach(opened: Watched) -> None:
+    opened.page.set_viewport_size({"width": 360, "height": 800})
+    cell(opened.page, PANIC).click()
+    proof = opened.page.locator("#panel .proof").first
+    proof.scroll_into_view_if_needed()
+    box = proof.bounding_box()
+    assert box
+    assert box["width"] > 200
+    for place in ("document.documentElement", "document.querySelector('#panel')"):
+        assert opened.page.evaluate(f"{place}.scrollWidth - {place}.clientWidth") == 0
+    words = opened.page.locator("#panel svg text").first.bounding_box()
+    assert words
+    assert words["height"] > 8
+
+
 def test_on_paper_nothing_is_in_the_way(opened: Watched) -> None:
     cell(opened.page, PANIC).click()
     opened.page.emulate_media(media="print")
