@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from khoci.cli.folding import echo_lines
 from khoci.cli.options import echo_json, json_option
 from khoci.config.kernels import known_kernels
 from khoci.errors import EXIT_DISAGREE, EXIT_OK
@@ -113,8 +114,7 @@ def tell(
     if as_json:
         echo_json(_as_json(stored, base, done))
         return
-    for line in (*words.heading(series), *words.result(base, done)):
-        click.echo(line)
+    echo_lines((*words.heading(series), *words.result(base, done)))
     if done.outcome is Outcome.APPLIED:
         click.echo(f"branch {done.branch}, kernel {name}")
         click.echo(f"next: khoci matrix run --series {series.slug}")
@@ -132,8 +132,7 @@ def _tell_all(stored: Stored, rows: list[tuple[Kernel, Application]], *, as_json
         data = {"schema": SCHEMA, "series": stored.describe(), "outcomes": outcomes}
         echo_json(data)
         return
-    for line in (*words.heading(stored.series), *words.by_kernel(rows)):
-        click.echo(line)
+    echo_lines((*words.heading(stored.series), *words.by_kernel(rows)))
 
 
 def _row(kernel: Kernel, done: Application) -> dict[str, object]:

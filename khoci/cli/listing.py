@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from khoci.cli.colour import show
+from khoci.cli.folding import folded
 from khoci.cli.options import echo_json, json_option, load
 from khoci.config.matrix import matrix_files, matrix_folders
 from khoci.errors import UsageError
@@ -41,7 +42,7 @@ def list_command(*, as_json: bool) -> None:
     for each in matrices:
         click.echo(f"{each['matrix']:<{width}}  {_in_words(each)}")
     if runs:
-        show("\n" + "".join(f"{_told(each)}\n" for each in runs))
+        show(folded("\n" + "".join(f"{_told(each)}\n" for each in runs)))
 
 
 def _matrix(name: str, path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import click
 
 from khoci.cli.apply import repository, tell, tree_option
 from khoci.cli.completing import complete_series
+from khoci.cli.folding import echo_lines
 from khoci.cli.options import echo_json, json_option, no_sandbox_option
 from khoci.config.kernels import known_kernels
 from khoci.errors import EXIT_DISAGREE, UsageError
@@ -49,8 +50,7 @@ def list_command(*, as_json: bool) -> None:
         data = {"schema": 1, "series": [each.describe() for each in found]}
         echo_json(data)
         return
-    for each in found:
-        click.echo(f"{each.label}  {_state(each)}  {shown(each.series.subject)}")
+    echo_lines(f"{e.label}  {_state(e)}  {words.title(e.series.subject)}" for e in found)
 
 
 def _state(stored: Stored) -> str:
@@ -72,14 +72,12 @@ def show_command(name: str, *, as_json: bool) -> None:
     if as_json:
         echo_json(stored.describe())
         return
-    for line in words.heading(stored.series):
-        click.echo(line)
-    for patch in stored.series.patches:
-        click.echo(f"  {patch.number}/{stored.series.expected} {shown(patch.subject)}")
-    click.echo(f"from {shown(stored.series.origin)}, kept in {stored.folder}")
+    echo_lines((*words.heading(stored.series), *words.contents(stored.series)))
+    echo_lines([f"from {shown(stored.series.origin)}, kept in {stored.folder}"])
     with suppress(UsageError):
         on = onbase.load(stored.folder)
-        click.echo(f"on {on.kernel or on.commit} ({on.why}), branch {on.branch} of {on.tree}")
+        where = f"branch {on.branch} of {on.tree}"
+        echo_lines([f"on {on.kernel or on.commit} ({on.why}), {where}"])
 
 
 @series_group.command("rebuild")

@@ -11,6 +11,7 @@ import click
 
 from khoci.cli.colour import show
 from khoci.cli.completing import complete_pairs, complete_runs
+from khoci.cli.folding import folded
 from khoci.cli.options import json_option, load
 from khoci.cli.report import run_folder
 from khoci.compat.plan import Cell
@@ -69,7 +70,7 @@ def show_command(run: str, pair: str | None, *, handover: bool, as_json: bool) -
     elif pair is None:
         show(overview(report))
     else:
-        show("\n".join(_described(report, folder, handover=handover)))
+        show(folded("\n".join(_described(report, folder, handover=handover))))
 
 
 @click.command(name="log", epilog=_LOG_EXAMPLES)

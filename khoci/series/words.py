@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 _UNTRIED = "not tried"
 _MOST_MISFITS = 5
+_LONGEST_TITLE = 200
+
+
+def title(subject: str) -> str:
+    """A subject for a terminal; of one without end the beginning."""
+    text = shown(subject)
+    return text if len(text) <= _LONGEST_TITLE else f"{text[: _LONGEST_TITLE - 3]}..."
 
 
 def heading(series: Series) -> Iterator[str]:
@@ -23,7 +30,7 @@ def heading(series: Series) -> Iterator[str]:
     first = series.patches[0].author if series.patches else ""
     count = f"{len(series.patches)} of {series.expected}" if series.missing else series.expected
     patches = "patch" if series.expected == 1 else "patches"
-    yield shown(series.subject)
+    yield title(series.subject)
     yield f"  v{series.revision}, {count} {patches}, by {shown(first)}, {shown(series.msgid)}"
     if series.newest > series.revision:
         yield f"  there is a newer revision: v{series.newest} (--revision {series.newest})"
@@ -33,6 +40,12 @@ def heading(series: Series) -> Iterator[str]:
         yield f"  attestation: {shown(line)}"
     for note in series.notes:
         yield f"  note: {shown(note)}"
+
+
+def contents(series: Series) -> Iterator[str]:
+    """A line a patch."""
+    for patch in series.patches:
+        yield f"  {patch.number}/{series.expected} {title(patch.subject)}"
 
 
 def result(base: Base, done: Application) -> Iterator[str]:
@@ -47,7 +60,7 @@ def result(base: Base, done: Application) -> Iterator[str]:
     if gone:
         yield f"  not in the git tree: {', '.join(gone)}"
     for step in done.steps:
-        yield f"  {step.number}/{done.of} {_step(step)}: {shown(step.subject)}"
+        yield f"  {step.number}/{done.of} {_step(step)}: {title(step.subject)}"
         for path in step.elsewhere:
             yield f"      the merge changed {shown(path)}, which the patch does not name"
     if done.outcome is not Outcome.APPLIED:

@@ -77,6 +77,15 @@ def test_the_newest_kernel_with_the_very_files(
     assert "kernel-change-1-v1  " in khoci("kernel", "list").stdout
 
 
+def test_a_subject_without_end(khoci: Khoci, linux: git.Repo, tmp_path: Path) -> None:
+    path = Path(mbox(tmp_path, made_on(linux, "v6.18", {"mm/c.c": "new\n"})))
+    path.write_bytes(path.read_bytes().replace(b"kernel: change 1", b"kernel: " + b"x" * 5000))
+    lines = khoci("apply-series", str(path)).stdout.splitlines()
+    assert lines[0].startswith("kernel: xxx")
+    assert lines[0].endswith("x...")
+    assert max(map(len, [*lines, khoci("series", "list").stdout])) < 300
+
+
 def test_the_same_for_programs(khoci: Khoci, linux: git.Repo, tmp_path: Path) -> None:
     path = mbox(tmp_path, made_on(linux, "v6.17", {"kernel/a.c": SEVEN}))
     done = json.loads(khoci("apply-series", path, "--json", "--onto", "6.18").stdout)
