@@ -56,4 +56,6 @@ def cli() -> None:
 
     Exit codes: 0 as expected, 1 the kernels disagree with the policy, 2 wrong use, 3 the harness
     or the host failed.
+
+    Example: khoci matrix run
     """

@@ -36,7 +36,10 @@ from khoci.vm.machine import bare_command, shell_line
 
 @click.group(name="cell")
 def cell_group() -> None:
-    """Run one cell: a pair of kernels and a scenario."""
+    """Run one cell: a pair of kernels and a scenario.
+
+    Example: khoci cell run 6.17 6.18 kho-test
+    """
 
 
 @cell_group.command(name="run")

@@ -44,7 +44,10 @@ _SCENARIOS = "kho-test,reserve-mem,memfd"
 
 @click.group(name="chain")
 def chain_group() -> None:
-    """Hand over through more than two kernels, in one boot."""
+    """Hand over through more than two kernels, in one boot.
+
+    Example: khoci chain run 6.18 6.19 7.0
+    """
 
 
 @chain_group.command(name="run", epilog=_EXAMPLES)

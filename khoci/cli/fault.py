@@ -35,7 +35,10 @@ _SCHEMA = 1
 
 @click.group(name="fault")
 def fault_group() -> None:
-    """Break a handover between the jump and the next kernel."""
+    """Break a handover between the jump and the next kernel.
+
+    Example: khoci fault run --list
+    """
 
 
 @fault_group.command(name="run")

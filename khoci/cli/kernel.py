@@ -49,7 +49,10 @@ _DEFINED = "khoci.kernel.defined"
 )
 @click.pass_context
 def kernel(context: click.Context, file: Path | None) -> None:
-    """Get kernels from sources, and look after those that are built."""
+    """Get kernels from sources, and look after those that are built.
+
+    Example: khoci kernel list
+    """
     defined = load_kernels(file) if file else known_kernels()
     context.meta[_DEFINED] = defined.names
     context.obj = defined if file else with_stored(defined)

@@ -55,7 +55,10 @@ _SCHEMA = 1
 
 @click.group(name="matrix")
 def matrix_group() -> None:
-    """Plan and run a matrix of kernels."""
+    """Plan and run a matrix of kernels.
+
+    Example: khoci matrix run --kernels 6.17,7.3
+    """
 
 
 matrix_group.add_command(diff_command)

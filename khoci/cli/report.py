@@ -74,7 +74,7 @@ class ReportGroup(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(name="report", cls=ReportGroup)
+@click.group(name="report", cls=ReportGroup, epilog=_EXAMPLES)
 def report_group() -> None:
     """Say what a run found, from what is stored: nothing is run again.
 

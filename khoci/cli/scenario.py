@@ -17,7 +17,10 @@ _SCHEMA = 1
 
 @click.group(name="scenario")
 def scenario_group() -> None:
-    """The scenarios: what is preserved, how it is filled, how it is checked."""
+    """The scenarios: what is preserved, how it is filled, how it is checked.
+
+    Example: khoci scenario list
+    """
 
 
 @scenario_group.command(name="list")

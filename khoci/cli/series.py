@@ -31,7 +31,10 @@ from khoci.series.store import Stored, all_stored, find, remove
 
 @click.group(name="series")
 def series_group() -> None:
-    """Look after the series that were fetched. NAME is a slug, slug:vN or a message-id."""
+    """Look after the series that were fetched. NAME is a slug, slug:vN or a message-id.
+
+    Example: khoci series show kho-fixes:v2
+    """
 
 
 def _stored(name: str) -> Stored:

@@ -15,7 +15,10 @@ from khoci.series.trees import make_tree, releases
 
 @click.group(name="tree")
 def tree_group() -> None:
-    """Make a linux.git where there is none."""
+    """Make a linux.git where there is none.
+
+    Example: khoci tree init
+    """
 
 
 @tree_group.command("init")

@@ -19,9 +19,9 @@ _EXAMPLE = re.compile(r"^(?:Example:)? *((?:khoci|git config) .+)$", re.MULTILIN
 
 
 def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
-    """All commands that do something, by what one types."""
+    """All commands by what one types, groups of them too."""
+    yield name, command
     if not isinstance(command, click.Group):
-        yield name, command
         return
     context = click.Context(command)
     for each in command.list_commands(context):
