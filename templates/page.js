@@ -168,6 +168,11 @@
     if (cell.joint.length) rest.push(`in one boot with ${cell.joint.join(", ")}`);
     rest.push(...cell.retries.map((why) => `run once more, because the harness had failed: ${why}`));
     panel.append(node("p", rest.join("; "), { class: "hint" }));
+    // A log is shown from just above the line that decided.
+    for (const line of all("pre", panel).map((log) => $("mark", log)).filter(Boolean)) {
+      const log = line.parentElement;
+      log.scrollTop = line.offsetTop - log.offsetTop - 3 * line.offsetHeight;
+    }
   }
 
   function runAgain(command) {

@@ -112,6 +112,21 @@ def test_a_log_line_stays_text(opened: Watched) -> None:
     assert opened.page.title() == "khoci 20261123-120000-00ff"
 
 
+def test_a_long_log_is_shown_around_what_decided(browser: Browser, tmp_path: Path) -> None:
+    lines = tuple(f"line {number}" for number in range(60))
+    long = replace(EVIDENCE, consumer_log=Excerpt(lines, 1, 60, (50,)))
+    file = tmp_path / "page.html"
+    file.write_text(page.render(replace(report(), evidence=lambda _: long)), encoding="utf-8")
+    found = Watched(browser, file)
+    cell(found.page, PANIC).click()
+    line = found.page.locator("#panel mark").bounding_box()
+    log = found.page.locator("#panel pre", has_text="line 50").bounding_box()
+    found.context.close()
+    assert line
+    assert log
+    assert log["y"] < line["y"] < log["y"] + log["height"] / 2
+
+
 def test_pictures_are_shown(opened: Watched) -> None:
     cell(opened.page, PANIC).click()
     pictures = opened.page.locator("#panel svg[role=img]")
