@@ -50,7 +50,8 @@ def _exit_code() -> int:
         return EXIT_INTERRUPTED
     except click.ClickException as error:
         help_is_meant = isinstance(error, click.exceptions.NoArgsIsHelpError)
-        _say(error.format_message() if help_is_meant else f"khoci: {error.format_message()}")
+        message = error.format_message()
+        _say(message if help_is_meant else f"khoci: {' '.join(message.split())}")
         return EXIT_USAGE
     except Exception as error:
         if os.environ.get("KHOCI_DEBUG"):

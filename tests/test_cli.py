@@ -176,6 +176,7 @@ def test_wrong_use_of_the_real_command(
         (("matrix", "run", "mine", "--no-such-option"), "--no-such-option"),
         (("no-such-command",), "No such command 'no-such-command'"),
         (("cell", "run", "v1.0"), "Missing argument 'CONSUMER'"),
+        (("completion",), "Choose from: bash, zsh, fish"),
     ],
 )
 def test_wrong_use(inside: Khoci, home: Path, arguments: tuple[str, ...], message: str) -> None:

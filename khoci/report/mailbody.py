@@ -13,7 +13,7 @@ from khoci.report.grid import deciding
 from khoci.report.mailtable import table_lines
 from khoci.report.model import CellEvidence, Report
 from khoci.report.series import cells_with
-from khoci.report.templates import environment
+from khoci.report.templates import rendered
 from khoci.report.text import WIDTH, table
 from khoci.results import CellResult, SeriesInRun
 from khoci.rundiff import Change, Kind
@@ -44,18 +44,16 @@ def body(report: Report, trailers: Sequence[str] = (), templates: Path | None = 
         trailers: lines such as ``Tested-by: ...`` that the user wants below it.
         templates: a folder of the project's own.
     """
-    found = (
-        environment(templates)
-        .get_template("mail.txt.j2")
-        .render(
-            warning=_wrapped(_warning(report)),
-            opening=_wrapped(_opening(report)),
-            changes=list(_changes(report)),
-            table=table_lines(report) if report.series else _whole_table(report, templates),
-            paragraphs=[_paragraph(report, each) for each in _breaks(report)][:MOST_PARAGRAPHS],
-            again=_again(report),
-            trailers=[_line(each) for each in trailers],
-        )
+    found = rendered(
+        "mail.txt.j2",
+        templates,
+        warning=_wrapped(_warning(report)),
+        opening=_wrapped(_opening(report)),
+        changes=list(_changes(report)),
+        table=table_lines(report) if report.series else _whole_table(report, templates),
+        paragraphs=[_paragraph(report, each) for each in _breaks(report)][:MOST_PARAGRAPHS],
+        again=_again(report),
+        trailers=[_line(each) for each in trailers],
     )
     return "".join(f"{line.rstrip()}\n" for line in found.splitlines())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from khoci.report.grid import Grid, grids, notable, surprises
 from khoci.report.model import Report
 from khoci.report.outcome import why
-from khoci.report.templates import environment
+from khoci.report.templates import rendered
 from khoci.report.text import MARK, WORDS, surprise
 from khoci.results import CellResult
 from khoci.rundiff import Change
@@ -56,21 +56,19 @@ class _Note:
 
 def render(report: Report, templates: Path | None = None) -> str:
     """What changed, the tables, and the reasons of what is not right, folded."""
-    return (
-        environment(templates)
-        .get_template("report.md.j2")
-        .render(
-            heading=_text(f"khoci {report.run}: {report.matrix}"),
-            errors=_errors(report),
-            changes_title=_title(report),
-            changes=[_told(report, each) for each in report.changes],
-            grids=[_table(each) for each in grids(report.results, report.order)],
-            counts=_counts(report.results),
-            legend=_legend(report.results),
-            violations=[_text(str(each)) for each in report.violations],
-            known=[(_text(reason), _cells(len(cells))) for reason, cells in report.known.items()],
-            notes=list(_notes(report)),
-        )
+    return rendered(
+        "report.md.j2",
+        templates,
+        heading=_text(f"khoci {report.run}: {report.matrix}"),
+        errors=_errors(report),
+        changes_title=_title(report),
+        changes=[_told(report, each) for each in report.changes],
+        grids=[_table(each) for each in grids(report.results, report.order)],
+        counts=_counts(report.results),
+        legend=_legend(report.results),
+        violations=[_text(str(each)) for each in report.violations],
+        known=[(_text(reason), _cells(len(cells))) for reason, cells in report.known.items()],
+        notes=list(_notes(report)),
     )
 
 

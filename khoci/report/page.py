@@ -20,7 +20,7 @@ from khoci.report.grid import Grid, grids, surprises
 from khoci.report.model import CellKey, Report, key_of
 from khoci.report.pagedata import page_data
 from khoci.report.summary import LETTERS
-from khoci.report.templates import environment
+from khoci.report.templates import rendered
 from khoci.report.text import WORDS
 from khoci.results import CellResult
 from khoci.rundiff import Change
@@ -84,10 +84,11 @@ def render(report: Report, templates: Path | None = None, *, live: bool = False)
         templates: a folder of the project's own.
         live: whether it is served while the run goes on, and may ask whether there is more.
     """
-    found = environment(templates, markup=True)
-    style, script = (_asset(found.get_template(f"page.{kind}").render()) for kind in ("css", "js"))
+    style, script = (_asset(rendered(f"page.{kind}", templates)) for kind in ("css", "js"))
     at = {key_of(result): number for number, result in enumerate(report.results)}
-    return found.get_template("page.html.j2").render(
+    return rendered(
+        "page.html.j2",
+        templates,
         report=report,
         policy=_policy(style, script, live=live),
         style=Markup(style),  # noqa: S704  (ours)

@@ -11,7 +11,7 @@ from khoci.report.model import Report
 from khoci.report.rundiff import render as changes_text
 from khoci.report.series import told
 from khoci.report.summary import LETTERS, letters, summary
-from khoci.report.templates import environment
+from khoci.report.templates import rendered
 from khoci.results import CellResult
 from khoci.sizes import size_text
 from khoci.verdicts import MEANING, Verdict
@@ -96,19 +96,17 @@ def table(
     """
     found = grids(results, order)
     words = _words(found)
-    return (
-        environment(templates)
-        .get_template("table.txt.j2")
-        .render(
-            grids=[(grid, _lines(grid, words)) for grid in found] if words else [],
-            summary=[] if words else summary(found, WIDTH, MARK),
-            notes=[*_notes(results, known or {}), *_known_notes(known or {})],
-            legend=_legend(results, words or LETTERS),
-            counts=counts(results),
-            leaked=_wrapped(_leaked(results)),
-            agreement=_agreement(results),
-            retried=sum(bool(result.retries) for result in results),
-        )
+    return rendered(
+        "table.txt.j2",
+        templates,
+        grids=[(grid, _lines(grid, words)) for grid in found] if words else [],
+        summary=[] if words else summary(found, WIDTH, MARK),
+        notes=[*_notes(results, known or {}), *_known_notes(known or {})],
+        legend=_legend(results, words or LETTERS),
+        counts=counts(results),
+        leaked=_wrapped(_leaked(results)),
+        agreement=_agreement(results),
+        retried=sum(bool(result.retries) for result in results),
     )
 
 

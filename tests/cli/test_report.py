@@ -74,6 +74,23 @@ def test_wrong_use_is_said(arguments: tuple[str, ...], says: str) -> None:
     assert says in str(done.exception)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("one\n{{ bad", "template mine/table.txt.j2, line 2: unexpected end of template"),
+        ("{{ nobody }}", "template table.txt.j2: 'nobody' is undefined"),
+        ("{% include 'nix' %}", "template table.txt.j2: 'nix' not found"),
+    ],
+)
+def test_what_is_wrong_with_a_template_is_said(here: Path, text: str, says: str) -> None:
+    run = stored.whole(here)
+    (here / "mine").mkdir()
+    (here / "mine" / "table.txt.j2").write_text(text)
+    done = khoci("report", run.id, "--templates", "mine")
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception).startswith(says)
+
+
 def test_a_folder_of_templates_that_is_not_there_is_said(here: Path) -> None:
     run = stored.whole(here)
     done = khoci("report", run.id, "--templates", "nix")
