@@ -20,7 +20,7 @@ from khoci.results import CellResult
 from khoci.thread import Address, Thread
 from khoci.verdicts import Verdict
 
-_WIDTH = 76
+_WIDTH = 75
 _RE = re.compile(r"\s*re\s*:\s*", re.IGNORECASE)
 _PREFIX = "khoci."
 _NO_DOMAIN = "khoci.invalid"

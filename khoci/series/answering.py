@@ -60,8 +60,9 @@ def _addresses(mail: Message, name: str) -> list[Address]:
 
 
 def _name(encoded: str) -> str:
-    """A name in a header as people write it, on one line."""
-    return header(f"X: {encoded}\n\n".encode(errors="replace"), "X")
+    """A name in a header as people write it, on one line; none if its bytes are no characters."""
+    name = header(f"X: {encoded}\n\n".encode(errors="replace"), "X")
+    return "" if "\ufffd" in name else name
 
 
 def _each_once(addresses: Iterable[Address], others: Iterable[Address]) -> tuple[Address, ...]:

@@ -65,6 +65,8 @@ def test_its_lines_are_short_and_visible(name: str) -> None:
         assert line.isprintable()
         assert not line.startswith(("From ", "-- "))
         assert line != "---"
+    head = made(name).to_bytes().partition(b"\n\n")[0]
+    assert max(map(len, head.splitlines())) <= 75
 
 
 @pytest.mark.parametrize("name", SITUATIONS)

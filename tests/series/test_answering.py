@@ -56,6 +56,11 @@ def test_the_answer_goes_to_whom_the_patch_went(tmp_path: Path) -> None:
     assert thread.cc == (("a@b, c", "c@example.org"), ("KHO", "kho@example.org"))
 
 
+def test_a_name_whose_bytes_are_no_characters_is_left_out(tmp_path: Path) -> None:
+    cover = COVER.replace("Cc: ZOE@example.org", "Cc: =?utf-8?q?Wei=DF?= <weiss@example.org>")
+    assert answered(stored(tmp_path, cover)).cc[0] == ("", "weiss@example.org")
+
+
 def test_it_knows_its_place_in_the_thread(tmp_path: Path) -> None:
     thread = answered(stored(tmp_path))
     assert thread.msgid == "cover@x"
