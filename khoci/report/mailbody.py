@@ -77,10 +77,13 @@ def _opening(report: Report) -> str:
         each = "each a kernel that hands over to another, or to itself, by kexec"
         return f"{_cells(len(report.results))}, {each}, of {kernels}."
     cells = len(cells_with(report.results, series))
-    worse = sum(each.kind is Kind.REGRESSED for each in report.changes)
+    regressed = [each for each in report.changes if each.kind is Kind.REGRESSED]
+    worse = len(regressed)
     failed = any(each.verdict is Verdict.ERROR for each in report.results)
     which = "those that could be run" if failed else "them"
-    said = f"{worse or 'None'} of {which} {'is' if worse < 2 else 'are'} worse with it."
+    clean = worse and all(each.cell.verdict is Verdict.REFUSED for each in regressed)
+    how = ": refused cleanly, the machine runs on" if clean else ""
+    said = f"{worse or 'None'} of {which} {'is' if worse < 2 else 'are'} worse with it{how}."
     return (
         f"I ran this series on {series.base} with khoci, as producer and as consumer of a handover "
         f"by kexec, and held each of {_cells(cells)} against the same one without it. {said}"
