@@ -35,5 +35,6 @@ async def run_cells(
         await asyncio.gather(*workers)
     finally:
         for task in workers:
-            task.cancel()
+            if not task.cancelling():  # once more would cut short how its cells end
+                task.cancel()
         await asyncio.gather(*workers, return_exceptions=True)

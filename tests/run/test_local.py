@@ -119,3 +119,26 @@ def test_cancelling_waits_until_the_cells_are_stopped() -> None:
     asyncio.run(leaves_no_task(cancelled()))
     assert runner.now == 0
     assert runner.results == []
+
+
+def test_a_cell_that_is_stopped_ends_in_its_own_time() -> None:
+    ended = []
+
+    async def run(group: Sequence[Cell]) -> Sequence[CellResult]:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            name = group[0].producer
+            await asyncio.sleep(0.01 if name == "k0" else 0.1)  # as a guest is waited for
+            ended.append(name)
+        return []
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(run_cells(alone(2), run, 2, lambda *_: None))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(leaves_no_task(cancelled()))
+    assert ended == ["k0", "k1"]
