@@ -231,7 +231,8 @@ def _leaked(results: Sequence[CellResult]) -> str:
             if fate["leaked"] and result.verdict is Verdict.RESTORED:
                 found.setdefault(owner, []).append(fate["leaked"])
     each = [
-        f"{size_text(max(sizes))} of {owner} ({len(sizes)} cells)" for owner, sizes in found.items()
+        f"{size_text(max(sizes))} of {owner} ({len(sizes)} cell{'s' if len(sizes) > 1 else ''})"
+        for owner, sizes in found.items()
     ]
     return f"leaked where all else is well, at most: {', '.join(each)}" if each else ""
 
