@@ -81,6 +81,7 @@ def list_kernels(kernels: Kernels, *, as_json: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="All that a file defines.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Jobs of make. [default: cores]")
 @no_sandbox_option
+@json_option
 @click.pass_context
 def build_kernels(
     context: click.Context,
@@ -89,6 +90,7 @@ def build_kernels(
     everything: bool,
     jobs: int | None,
     no_sandbox: bool,
+    as_json: bool,
 ) -> None:
     """Build kernels that are not built yet, and print where each image is.
 
@@ -101,9 +103,16 @@ def build_kernels(
     wanted: Iterable[str] = context.meta[_DEFINED] if everything else names
     specs = [kernels.select(name) for name in wanted]
     progress = progress_for()
+    found = []
     for spec in specs:
         artifact = store.obtain(spec, progress, how=How(jobs=jobs))
-        click.echo(f"{artifact.name}  {artifact.release}  {artifact.image}")
+        found.append(
+            {"name": artifact.name, "release": artifact.release, "image": str(artifact.image)}
+        )
+        if not as_json:
+            click.echo(f"{artifact.name}  {artifact.release}  {artifact.image}")
+    if as_json:
+        echo_json({"schema": _SCHEMA, "kernels": found})
 
 
 @kernel.command("config")

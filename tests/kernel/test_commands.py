@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +13,6 @@ from khoci.config.kernels import TarballSource, load_kernels
 from khoci.kernel import store
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from khoci.kernel.cache import Cache
     from tests.kernel.conftest import Fake
 
@@ -46,6 +46,9 @@ def test_list_and_build(run: Run) -> None:
     assert built.exit_code == 0
     assert built.output.splitlines()[-1].startswith("v6.18.15  6.18.15  /")
     assert "v6.18.15  built      file:" in run("list").output
+    (told,) = json.loads(run("build", "6.18", "--json").stdout)["kernels"]
+    assert (told["name"], told["release"]) == ("v6.18.15", "6.18.15")
+    assert Path(told["image"]).is_file()
 
 
 def test_build_needs_a_name(run: Run) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import lzma
 import os
 import pickle
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING
 
 import git
 import pytest
+from click.testing import CliRunner
 
+from khoci.cli import cli
 from khoci.config.kernels import (
     DebianSource,
     GitSource,
@@ -143,6 +146,25 @@ def test_one_commit_and_tag_a_release(three: list[Release], tmp_path: Path) -> N
     assert repo.git.rev_list("--reverse", "HEAD").split() == list(ids.values())
     assert repo.git.log("--format=%s|%cn|%an|%ct", "-1") == "Linux v6.19|khoci|khoci|1700000000"
     repo.git.fsck("--strict")
+
+
+def test_the_command_tells_programs_where_it_is(
+    three: list[Release], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = [
+        f'[kernel."{each.name}"]\nsources = '
+        f'[{{ tarball = "{each.source.url}", sha256 = "{each.source.sha256}" }}]\n'
+        for each in three
+        if isinstance(each.source, TarballSource)
+    ]
+    (tmp_path / "matrix").mkdir()
+    (tmp_path / "matrix/kernels.toml").write_text("".join(tables))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KHOCI_CACHE", str(tmp_path / "cache"))
+    done = CliRunner().invoke(cli, ["tree", "init", "v6.17", "v6.19", "--json"])
+    told = json.loads(done.stdout)
+    assert list(told["releases"]) == ["v6.17", "v6.19"]
+    assert git.Repo(told["tree"]).commit("v6.19").hexsha == told["releases"]["v6.19"]
 
 
 def test_the_same_input_gives_the_same_ids(three: list[Release], tmp_path: Path) -> None:
