@@ -119,8 +119,8 @@ def resume_command(name: str, *, onto: str | None, again: bool, tree: Path | Non
     """Go on by hand with a series that does not apply.
 
     The first call makes a repository that stands at the patch that stopped: mend its files there,
-    `git add` them and `git am --continue`. The second call takes what was made, into the tree that
-    the first one was for.
+    `git add -f` them and `git am --continue`. The second call takes what was made, into the tree
+    that the first one was for.
 
     Example: khoci series resume kho-fixes --onto 6.18
     """
@@ -147,7 +147,9 @@ def resume_command(name: str, *, onto: str | None, again: bool, tree: Path | Non
     patch = byhand.begin(stored.series, base.commit, where, stored.folder, again=again)
     at = f"{patch.number}/{stored.series.expected} {shown(patch.subject)}" if patch else ""
     click.echo(f"{byhand.place_of(stored.folder)}: stands at patch {at}")
-    click.echo("mend its files there, 'git add' them, 'git am --continue' until all are in, then:")
+    click.echo(
+        "mend its files there, 'git add -f' them, 'git am --continue' until all are in, then:"
+    )
     click.echo(f"khoci series resume {stored.label}")
     click.echo("a file that is not there: 'git sparse-checkout add PATH'")
 

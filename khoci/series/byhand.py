@@ -134,7 +134,7 @@ def finish(series: Series, folder: Path) -> Application:
     hand = Git(place / ".git", place)
     if (hand.folder / "rebase-apply").exists():
         raise UsageError(
-            f"a patch still waits in {place}: mend its files, 'git add' them, "
+            f"a patch still waits in {place}: mend its files, 'git add -f' them, "
             "'git am --continue', and run this again"
         )
     made = hand.line("rev-list", "--reverse", "--first-parent", f"{base}..HEAD").split()

@@ -54,6 +54,23 @@ def test_it_stands_where_it_stopped(stopped: Path, linux: git.Repo) -> None:
     assert (place_of(stopped) / "mm/c.c").read_text() == "new\n"
 
 
+def test_as_it_says_where_a_gitignore_names_everything(
+    series: Series, linux: git.Repo, tree: Repository, tmp_path: Path
+) -> None:
+    linux.git.checkout("v6.18", "--quiet")
+    commit(linux, "as Debian has it", {".gitignore": "/*\n!/debian/\n!/.gitignore\n"}, "debian")
+    folder = tmp_path / "cache/change/v1"
+    begin(series, str(linux.commit("debian")), tree, folder)
+    (place_of(folder) / "kernel/a.c").write_text(FIVE)
+    with pytest.raises(subprocess.CalledProcessError):
+        hand(folder, "add", "kernel/a.c")
+    with pytest.raises(UsageError, match="'git add -f' them"):
+        finish(series, folder)
+    hand(folder, "add", "-f", "kernel/a.c")
+    hand(folder, "am", "--continue")
+    assert finish(series, folder).outcome is Outcome.APPLIED
+
+
 def test_nothing_is_taken_while_a_patch_waits(
     stopped: Path, series: Series, linux: git.Repo
 ) -> None:
