@@ -24,8 +24,8 @@ class Piece:
     """A part of a file that is kept.
 
     Attributes:
-        kind: ``condition`` or ``macro`` of the preprocessor, ``function`` of a macro with parameters,
-            or ``struct``, ``union``, ``enum``, ``typedef``.
+        kind: ``condition`` or ``macro`` of the preprocessor, ``function`` (a macro with
+            parameters), ``struct``, ``union``, ``enum`` or ``typedef``.
         name: what it defines, empty if nothing.
         text: as C.
     """
@@ -51,7 +51,10 @@ def cut(text: str) -> tuple[Piece, ...]:
         return found
     guard = f"#ifndef {found[first + 1].name}"
     define = f"#define {found[first + 1].name}"
-    if [piece.text.split() for piece in found[first : first + 2]] != [guard.split(), define.split()]:
+    if [piece.text.split() for piece in found[first : first + 2]] != [
+        guard.split(),
+        define.split(),
+    ]:
         return found
     last = max(at for at, piece in enumerate(found) if piece.kind == "condition")
     left_out = (first, first + 1, last)
@@ -144,4 +147,3 @@ def lines_of(text: str, names: frozenset[str]) -> dict[str, int]:
             if match[1] in names:
                 found.setdefault(match[1], text.count("\n", 0, match.start(1)) + 1)
     return found
-

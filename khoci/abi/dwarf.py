@@ -6,7 +6,7 @@ library of the system; a probe has a few dozen types, which take no time in Pyth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import IO
 
 from elftools.common.exceptions import DWARFError, ELFError
@@ -66,7 +66,7 @@ def _is_complete_struct(entry: DIE) -> bool:
     return entry.tag in _AGGREGATES and "DW_AT_declaration" not in entry.attributes
 
 
-def _values(elf: ELFFile) -> Iterator[tuple[tuple[str, int], Value]] | Found:
+def _values(elf: ELFFile) -> Found:
     found: Found = {}
     for table in elf.iter_sections():
         if not isinstance(table, SymbolTableSection):
@@ -93,8 +93,8 @@ def _string(data: bytes) -> str:
     return data[:_LONGEST_STRING].rstrip(b"\0").decode("utf-8", "backslashreplace")
 
 
-def _layouts(elf: ELFFile) -> Mapping[tuple[str, int], Layout]:
-    found: dict[tuple[str, int], Layout] = {}
+def _layouts(elf: ELFFile) -> Found:
+    found: Found = {}
     for unit in elf.get_dwarf_info().iter_CUs():
         for entry in unit.get_top_DIE().iter_children():
             meant = symbol_of(_name(entry)) if entry.tag == "DW_TAG_variable" else None

@@ -27,6 +27,12 @@ _FILES = re.compile(
     re.VERBOSE | re.ASCII,
 )
 
+FOLDERS = (
+    *("include/linux", "include/linux/kho/abi", "include/asm-generic", "include/uapi/linux"),
+    *("arch/x86/include/uapi/asm", "kernel", "kernel/liveupdate", "mm", "lib"),
+)
+"""Where those files are."""
+
 WHICH = _FILES.pattern
 """Which files `is_handover` takes, as text."""
 
@@ -81,6 +87,37 @@ _GOVERNORS: Mapping[str, tuple[str, ...]] = {
     "kho_test": (KHO_TEST,),
     "kexec-metadata": (METADATA,),
 }
+_INSIDE: Mapping[str, str] = {
+    "luo": "root",
+    "session": "luo",
+    "flb": "luo",
+    "memfd": "session",
+    "reserve_mem": "root",
+    "kho_test": "root",
+    "kexec-metadata": "root",
+}
+"""What has to be read before a component is found, where another version is looked at first."""
+
+_BY_FILE: Mapping[str, str] = {
+    "test_kho": "kho_test",
+    "memblock": "reserve_mem",
+    "memfd_luo": "memfd",
+    "luo_core": "luo",
+    "luo_file": "luo",
+    "luo_session": "session",
+    "luo_flb": "flb",
+    "kho_block": "block",
+    "liveupdate": "uapi",
+}
+
+_PARTS: Mapping[str, str] = {
+    "memory map": "radix",
+    "vmalloc": "vmalloc",
+    "block": "block",
+    "scratch": "scratch",
+}
+"""What a composite version calls the part of a component."""
+
 VERSIONS = frozenset({name for names in _GOVERNORS.values() for name in names} | {REGION})
 """Constants that are versions."""
 
@@ -107,3 +144,22 @@ def component(name: str, path: str) -> str | None:
 def governors(of: str) -> tuple[str, ...]:
     """The constants of which the first that a kernel has is the version of a component."""
     return _GOVERNORS.get(of, ())
+
+
+def chain(of: str) -> tuple[str, ...]:
+    """The constants that are versions of a component, then those that are looked at before it."""
+    found = list(governors(of))
+    while of := _INSIDE.get(of, "" if of in ("", "root", "uapi") else "root"):
+        found.extend(governors(of))
+    return tuple(dict.fromkeys(found))
+
+
+def component_of_file(path: str) -> str:
+    """The component that the code of a file is about."""
+    stem = PurePosixPath(path).stem
+    return _BY_FILE.get(stem) or _BY_HEADER.get(stem, "root")
+
+
+def part_name(of: str) -> str:
+    """What a composite version calls the part that a component is."""
+    return _PARTS.get(of, of)

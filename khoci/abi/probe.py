@@ -82,7 +82,9 @@ class Probe:
     def __init__(self, files: Mapping[str, str]) -> None:
         paths = sorted(filter(is_handover, files))
         read = {path: definitions(files[path]) for path in paths}
-        self._values = Values({name: body for of in read.values() for name, body in of.constants.items()})
+        self._values = Values(
+            {name: body for of in read.values() for name, body in of.constants.items()}
+        )
         self._files = [
             _File(path, cut(files[path]), read[path].constants, self._defined(path, files[path]))
             for path in paths
@@ -92,6 +94,10 @@ class Probe:
     def defined(self) -> dict[str, Defined]:
         """Every part of the handover by its name."""
         return {name: of for file in self._files for name, of in file.defined.items()}
+
+    def value_of(self, name: str) -> int | str | None:
+        """The value of a constant as far as text tells it."""
+        return self._values.of(name)
 
     def text(self, without: Collection[str] = ()) -> str:
         """The C file; the parts ``without`` are not asked for."""

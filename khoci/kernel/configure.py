@@ -65,13 +65,23 @@ def configure(name: str, make: Make, request: Request) -> None:
             the symbol and what it lacks.
     """
     asked = applicable(request.asked, request.spans, tree_release(make.tree)[:2])
+    _check(name, make, asked, parse_config(requested_config(name, make, request)))
+
+
+def requested_config(name: str, make: Make, request: Request) -> str:
+    """Make the ``.config`` of a tree, whether all that is asked for comes through or not.
+
+    Raises:
+        BuildError: make fails.
+    """
+    asked = applicable(request.asked, request.spans, tree_release(make.tree)[:2])
     make.objects.mkdir(exist_ok=True)
     (make.objects / _FRAGMENT).write_text(render(asked))
     if make.run("allnoconfig", f"KCONFIG_ALLCONFIG={_FRAGMENT}") != 0:
         raise BuildError(
             f"{name}: make allnoconfig failed (log: {make.log})", "\n".join(first_errors(make.log))
         )
-    _check(name, make, asked, parse_config(made_config(name, make.tree)))
+    return made_config(name, make.tree)
 
 
 def tree_release(tree: Path) -> tuple[int, int, int]:
