@@ -87,16 +87,20 @@ _GOVERNORS: Mapping[str, tuple[str, ...]] = {
     "kho_test": (KHO_TEST,),
     "kexec-metadata": (METADATA,),
 }
-_INSIDE: Mapping[str, str] = {
-    "luo": "root",
-    "session": "luo",
-    "flb": "luo",
-    "memfd": "session",
-    "reserve_mem": "root",
-    "kho_test": "root",
-    "kexec-metadata": "root",
+_OWN: Mapping[str, tuple[str, ...]] = {
+    "root": (ROOT,),
+    "luo": LUO,
+    "session": (SESSION,),
+    "flb": (FLB,),
+    "memfd": (MEMFD,),
+    "reserve_mem": (RESERVE_MEM,),
+    "kho_test": (KHO_TEST,),
+    "kexec-metadata": (METADATA,),
 }
-"""What has to be read before a component is found, where another version is looked at first."""
+_INSIDE: Mapping[str, str] = {"session": "luo", "flb": "luo", "memfd": "session"}
+"""What holds a component, of those that are not in the root itself."""
+_UNVERSIONED = frozenset({"uapi"})
+"""What is not handed over to a kernel."""
 
 _BY_FILE: Mapping[str, str] = {
     "test_kho": "kho_test",
@@ -146,12 +150,24 @@ def governors(of: str) -> tuple[str, ...]:
     return _GOVERNORS.get(of, ())
 
 
+def holders(of: str) -> tuple[str, ...]:
+    """A component, and what has to be read before it is found, the root last."""
+    found = [of]
+    while (outer := _INSIDE.get(found[-1])) is not None:
+        found.append(outer)
+    if of in _UNVERSIONED or found[-1] == "root":
+        return tuple(found)
+    return (*found, "root")
+
+
+def own_versions(of: str) -> tuple[str, ...]:
+    """The names of constants that are a component's own version, none if others govern it."""
+    return _OWN.get(of, ())
+
+
 def chain(of: str) -> tuple[str, ...]:
     """The constants that are versions of a component, then those that are looked at before it."""
-    found = list(governors(of))
-    while of := _INSIDE.get(of, "" if of in ("", "root", "uapi") else "root"):
-        found.extend(governors(of))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(name for each in holders(of) for name in own_versions(each)))
 
 
 def component_of_file(path: str) -> str:

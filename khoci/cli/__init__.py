@@ -9,6 +9,7 @@ import click
 from khoci import __version__
 
 _COMMANDS = {
+    "abi": ("khoci.cli.abi", "abi_group"),
     "apply-series": ("khoci.cli.apply", "apply_command"),
     "b4-check": ("khoci.cli.b4check", "b4_check_command"),
     "bisect": ("khoci.cli.bisect", "bisect_command"),

@@ -1,0 +1,144 @@
+"""``khoci abi``: what sources say of the handover, before anything boots."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import click
+
+from khoci.abi import text
+from khoci.abi.compare import Finding, Judgement, compare, suppressed, worst
+from khoci.abi.model import KernelAbi
+from khoci.cli.completing import complete_kernels
+from khoci.cli.options import echo_json, json_option, with_stored
+from khoci.config.abi import default_folder
+from khoci.config.kernels import Kernels, known_kernels
+from khoci.config.suppressions import load_suppressions, reasons
+from khoci.errors import EXIT_DISAGREE, EXIT_OK
+from khoci.files import write_atomic
+from khoci.kernel.abis import find_abi
+from khoci.progress import NoProgress, progress_for
+
+suppressions_option = click.option(
+    "--suppressions",
+    type=click.Path(path_type=Path),
+    help="what is let pass, each with a reason  [default: matrix/suppressions.toml, if there]",
+)
+markdown_option = click.option("--markdown", is_flag=True, help="for a comment or a page")
+fresh_option = click.option(
+    "--fresh", is_flag=True, help="read the sources, also of a kernel in matrix/abi"
+)
+
+
+@click.group(name="abi")
+def abi_group() -> None:
+    """Read from sources what a kernel hands over, and find the break that nobody declared.
+
+    A KERNEL is a name of `khoci kernel list`; a TREE is a folder of sources, which is only read.
+    """
+
+
+def kernels() -> Kernels:
+    """All kernels, those of series too."""
+    return with_stored(known_kernels())
+
+
+@abi_group.command("extract")
+@click.argument("names", metavar="TREE|KERNEL...", nargs=-1, required=True)
+@click.option("--save", is_flag=True, help="to matrix/abi/KERNEL.json, where diff and compat look")
+@fresh_option
+@json_option
+def extract_command(names: tuple[str, ...], *, save: bool, fresh: bool, as_json: bool) -> None:
+    """Say what the sources of each TREE or KERNEL define of the handover.
+
+    Structs and constants are those of the compiler, for pages of 4, 16 and 64 KiB. Nothing is
+    built, and a tree is not written to.
+
+    Example: khoci abi extract 7.3
+    """
+    progress = progress_for()
+    for name in names:
+        found = find_abi(name, kernels, progress, fresh=fresh or save)
+        if save:
+            path = default_folder() / f"{found.name}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, found.to_json())
+            click.echo(f"{found.name}: {path}")
+        else:
+            click.echo(found.to_json() if as_json else "\n".join(text.listed(found)))
+
+
+@abi_group.command("diff")
+@click.argument("old", metavar="OLD", shell_complete=complete_kernels)
+@click.argument("new", metavar="NEW", shell_complete=complete_kernels)
+@click.option("--all", "every", is_flag=True, help="each difference in full")
+@suppressions_option
+@fresh_option
+@markdown_option
+@json_option
+@click.pass_context
+def diff_command(
+    context: click.Context,
+    old: str,
+    new: str,
+    suppressions: Path | None,
+    *,
+    every: bool,
+    fresh: bool,
+    markdown: bool,
+    as_json: bool,
+) -> None:
+    """Say what NEW makes of what OLD writes: a TREE, a KERNEL, or a file of `abi extract`.
+
+    same, compatible (new, renamed), needless bump (only a version changed), declared break (its
+    version changed too), or silent break: a layout, a constant or what a reader requires changed,
+    and the version that governs it did not. What is only seen by a pattern over code is a hint.
+
+    Example: khoci abi diff 6.17 6.18
+
+    Exit codes: 0 no silent break, 1 a silent break that no suppression names.
+    """
+    let_pass = load_suppressions(suppressions)
+    one, other = _both(old, new, fresh=fresh)
+    found = suppressed(compare(one, other), reasons(let_pass, one.name, other.name))
+    _tell(one, other, found, every=every, markdown=markdown, as_json=as_json)
+    context.exit(exit_code(found))
+
+
+def exit_code(findings: tuple[Finding, ...]) -> int:
+    """1 for a silent break, else 0."""
+    return EXIT_DISAGREE if worst(findings) is Judgement.SILENT else EXIT_OK
+
+
+def _both(old: str, new: str, *, fresh: bool) -> tuple[KernelAbi, KernelAbi]:
+    """The ABI of both, read at the same time where both are folders."""
+    if Path(old).is_dir() and Path(new).is_dir():
+        with ThreadPoolExecutor(2) as pool:
+            quiet = NoProgress()
+            one, other = (
+                pool.submit(find_abi, name, kernels, quiet, fresh=fresh) for name in (old, new)
+            )
+            return one.result(), other.result()
+    progress = progress_for()
+    return (
+        find_abi(old, kernels, progress, fresh=fresh),
+        find_abi(new, kernels, progress, fresh=fresh),
+    )
+
+
+def _tell(
+    old: KernelAbi,
+    new: KernelAbi,
+    findings: tuple[Finding, ...],
+    *,
+    every: bool,
+    markdown: bool,
+    as_json: bool,
+) -> None:
+    if as_json:
+        echo_json(text.plain(old, new, findings))
+    elif markdown:
+        click.echo("\n".join(text.in_markdown(old, new, findings)))
+    else:
+        click.echo("\n".join(text.described(old, new, findings, every=every)))
