@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 
-from khoci.abi import text
-from khoci.abi.compare import Finding, Judgement, compare, suppressed, worst
+from khoci.abi import checked, text
+from khoci.abi.compare import Finding, compare, suppressed
 from khoci.abi.model import KernelAbi
-from khoci.cli.completing import complete_kernels
+from khoci.cli.abicheck import check_series, exit_code
+from khoci.cli.completing import complete_kernels, complete_series
 from khoci.cli.options import echo_json, json_option, with_stored
 from khoci.config.abi import default_folder
 from khoci.config.kernels import Kernels, known_kernels
 from khoci.config.suppressions import load_suppressions, reasons
-from khoci.errors import EXIT_DISAGREE, EXIT_OK
 from khoci.files import write_atomic
 from khoci.kernel.abis import find_abi
 from khoci.progress import NoProgress, progress_for
@@ -106,11 +106,6 @@ def diff_command(
     context.exit(exit_code(found))
 
 
-def exit_code(findings: tuple[Finding, ...]) -> int:
-    """1 for a silent break, else 0."""
-    return EXIT_DISAGREE if worst(findings) is Judgement.SILENT else EXIT_OK
-
-
 def _both(old: str, new: str, *, fresh: bool) -> tuple[KernelAbi, KernelAbi]:
     """The ABI of both, read at the same time where both are folders."""
     if Path(old).is_dir() and Path(new).is_dir():
@@ -142,3 +137,48 @@ def _tell(
         click.echo("\n".join(text.in_markdown(old, new, findings)))
     else:
         click.echo("\n".join(text.described(old, new, findings, every=every)))
+
+
+@abi_group.command("check")
+@click.option(
+    "--series",
+    "name",
+    metavar="SLUG[:vN]|MSGID|PATH",
+    required=True,
+    shell_complete=complete_series,
+    help="one that is applied, or what `khoci apply-series` takes",
+)
+@click.option("--onto", metavar="KERNEL", help="the base of a series that is not applied")
+@suppressions_option
+@click.option("--b4", is_flag=True, help="an entry as `b4 review` reads it")
+@markdown_option
+@json_option
+@click.pass_context
+def check_command(
+    context: click.Context,
+    name: str,
+    onto: str | None,
+    suppressions: Path | None,
+    *,
+    b4: bool,
+    markdown: bool,
+    as_json: bool,
+) -> None:
+    """Say what each patch of a series changes in the ABI, in seconds, without a build.
+
+    The compiler runs in the sandbox, and no makefile of the series does. A series that is not
+    applied is put on the newest release that takes it.
+
+    Example: khoci abi check --series tests/series/threads/leaf-silent.mbox
+
+    Exit codes: 0 no silent break, 1 the series as a whole breaks something silently.
+    """
+    found = check_series(name, onto, suppressions)
+    if b4:
+        echo_json([checked.for_b4(found)])
+    elif as_json:
+        echo_json(checked.plain(found))
+    else:
+        form = checked.in_markdown if markdown else checked.described
+        click.echo("\n".join(form(found)))
+    context.exit(exit_code(found.whole.findings))

@@ -119,6 +119,18 @@ def abis_of(
     return found
 
 
+def takes(spec: KernelSpec, cache: Cache, progress: Progress) -> None:
+    """See whether the patches of a kernel fit what is kept of its sources.
+
+    Raises:
+        BuildError: one does not.
+        HarnessError: none of the sources can be had.
+    """
+    kit = _kit(spec, cache, progress)
+    with tempfile.TemporaryDirectory(prefix="khoci-") as temporary:
+        _patched(kit, spec, Path(temporary) / "linux")
+
+
 @dataclass(frozen=True, slots=True)
 class _Kit:
     """What is kept of a source: the texts of files by path, its config, where it comes from."""
@@ -153,13 +165,8 @@ def _of_kit(kit: _Kit, spec: KernelSpec, cache: Cache, progress: Progress) -> Ke
     sandbox = _sandbox(spec)
     with tempfile.TemporaryDirectory(prefix="khoci-") as temporary:
         folder = Path(temporary) / "linux"
-        _write(folder, kit.files)
+        _patched(kit, spec, folder)
         headers = Headers(spec.name, folder, sandbox)
-        only = kit.names(spec.name, spec.patches)
-        for patch in spec.patches:
-            names = touched_by(spec.name, [patch]).names & only
-            if names:
-                apply_patches(spec.name, [patch], folder, names)
         headers.prepare(kit.config + _new_symbols(spec.patches))
         try:
             return _extracted(headers, kit.source)
@@ -167,6 +174,16 @@ def _of_kit(kit: _Kit, spec: KernelSpec, cache: Cache, progress: Progress) -> Ke
             if not spec.patches:
                 raise
     return _of_whole_tree(spec, cache, progress)
+
+
+def _patched(kit: _Kit, spec: KernelSpec, folder: Path) -> None:
+    """Write what is kept into a folder, with the patches of a kernel applied."""
+    _write(folder, kit.files)
+    only = kit.names(spec.name, spec.patches)
+    for patch in spec.patches:
+        names = touched_by(spec.name, [patch]).names & only
+        if names:
+            apply_patches(spec.name, [patch], folder, names)
 
 
 def _of_whole_tree(spec: KernelSpec, cache: Cache, progress: Progress) -> KernelAbi:
