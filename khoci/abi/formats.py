@@ -214,7 +214,10 @@ def _broken(producer: Manifest, consumer: Manifest) -> dict[str, str]:
             for each in compare(producer.abi, consumer.abi)
             if each.judgement is Judgement.SILENT
         ]
-        return {each.component: f"{each.name} {each.what}" for each in reversed(found)}
+        return {
+            _in_producer(each.component, producer): f"{each.name} {each.what}"
+            for each in reversed(found)
+        }
     ours = _layouts(producer)
     theirs = _layouts(consumer)
     return {
@@ -223,6 +226,11 @@ def _broken(producer: Manifest, consumer: Manifest) -> dict[str, str]:
         for name in sorted(ours.keys() & theirs.keys())
         if ours[name].size != theirs[name].size
     }
+
+
+def _in_producer(of: str, producer: Manifest) -> str:
+    """A component, or what holds it of that which the producer has."""
+    return next((each for each in holders(of) if each in producer.formats), of)
 
 
 def _layouts(manifest: Manifest) -> Mapping[str, Layout]:

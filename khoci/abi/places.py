@@ -27,6 +27,12 @@ _FILES = re.compile(
     re.VERBOSE | re.ASCII,
 )
 
+_DOCUMENTS = re.compile(
+    r"Documentation/(?:[^/]+/)*(?:kho|liveupdate|luo|memfd_preservation|kexec-handover)"
+    r"[^/]*(?:/[^/]+)*\.(?:rst|yaml|txt|dts)",
+    re.ASCII,
+)
+
 FOLDERS = (
     *("include/linux", "include/linux/kho/abi", "include/asm-generic", "include/uapi/linux"),
     *("arch/x86/include/uapi/asm", "kernel", "kernel/liveupdate", "mm", "lib"),
@@ -129,6 +135,11 @@ VERSIONS = frozenset({name for names in _GOVERNORS.values() for name in names} |
 def is_handover(path: str) -> bool:
     """Whether a file of a kernel's tree may define a part of the handover."""
     return _FILES.fullmatch(path) is not None
+
+
+def is_document(path: str) -> bool:
+    """Whether a file of a kernel's tree tells of the handover in words."""
+    return _DOCUMENTS.fullmatch(path) is not None
 
 
 def component(name: str, path: str) -> str | None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from khoci.abi import checked, text
 from khoci.abi.compare import Finding, compare, suppressed
+from khoci.abi.lint import drifts
 from khoci.abi.model import KernelAbi
 from khoci.cli.abicheck import check_series, exit_code
+from khoci.cli.agreement import agreement_command
 from khoci.cli.completing import complete_kernels, complete_series
 from khoci.cli.options import echo_json, json_option, with_stored
 from khoci.config.abi import default_folder
 from khoci.config.kernels import Kernels, known_kernels
 from khoci.config.suppressions import load_suppressions, reasons
+from khoci.errors import EXIT_DISAGREE, EXIT_OK
 from khoci.files import write_atomic
 from khoci.kernel.abis import find_abi
+from khoci.kernel.extract import abi_of_tree, texts_of, texts_of_tree
 from khoci.progress import NoProgress, progress_for
 
 suppressions_option = click.option(
@@ -182,3 +187,34 @@ def check_command(
         form = checked.in_markdown if markdown else checked.described
         click.echo("\n".join(form(found)))
     context.exit(exit_code(found.whole.findings))
+
+
+@abi_group.command("lint")
+@click.argument("name", metavar="TREE|KERNEL", shell_complete=complete_kernels)
+@json_option
+@click.pass_context
+def lint_command(context: click.Context, name: str, *, as_json: bool) -> None:
+    """Name the comments and documents that say another version than the code has.
+
+    Example: khoci abi lint 7.3
+
+    Exit codes: 0 there is none, 1 there is one.
+    """
+    progress = progress_for()
+    tree = Path(name)
+    if tree.is_dir():
+        files, abi = texts_of_tree(tree), abi_of_tree(tree, progress)
+    else:
+        spec = kernels().select(name)
+        files, abi = texts_of(spec, progress), find_abi(spec.name, kernels, progress)
+    found = drifts(files, abi)
+    if as_json:
+        echo_json({"schema": text.SCHEMA, "kernel": abi.name, "drifts": [asdict(d) for d in found]})
+    else:
+        for drift in found:
+            click.echo(drift)
+        click.echo(f"{abi.name}: {len(found) or 'no'} place(s) that name another version")
+    context.exit(EXIT_DISAGREE if found else EXIT_OK)
+
+
+abi_group.add_command(agreement_command)

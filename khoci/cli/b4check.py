@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from khoci.abi.checked import for_b4
+from khoci.cli.abicheck import check_series
 from khoci.cli.options import load
 from khoci.compat.policy import violations
 from khoci.errors import KhociError, UsageError
@@ -33,7 +35,8 @@ from khoci.series.store import find
 def b4_check_command(runs: Path) -> None:
     """Tell `b4 review` what a series changes: its message on stdin, JSON on stdout.
 
-    It shows the last run of `khoci matrix run --series`, and runs nothing itself.
+    It shows the last run of `khoci matrix run --series`, and boots nothing itself. Where there is
+    no run, it says what the sources alone tell (`khoci abi check`).
 
     Example: git config b4.review-series-check-cmd "khoci b4-check"
     """
@@ -41,26 +44,37 @@ def b4_check_command(runs: Path) -> None:
     try:
         found = _of_message(msgid, runs)
     except KhociError as error:
-        found = entry("warn", str(error))
-    click.echo(json.dumps([found], ensure_ascii=False))
+        found = [entry("warn", str(error))]
+    click.echo(json.dumps(found, ensure_ascii=False))
 
 
-def _of_message(msgid: str, runs: Path) -> Entry:
+def _of_message(msgid: str, runs: Path) -> list[Entry]:
     if not msgid:
         raise UsageError("the message has no message-id")
     root = Cache(cache_dir()).series
     try:
         stored = find(root, msgid)
     except UsageError:
-        return entry("warn", f"not tried: khoci apply-series {msgid}")
+        return [entry("warn", f"not tried: khoci apply-series {msgid}")]
     again = f"khoci matrix run --series {stored.label}"
     for folder in _newest_first(runs.expanduser()):
         plan = _plan(folder)
         if plan and plan.series and plan.series.label == stored.label:
             if not is_as_in_run(plan.series, root):
-                return entry("warn", f"it was applied again after {folder.path}: {again}")
-            return _of_run(folder, plan)
-    return entry("warn", f"no run in {runs}: {again}")
+                old = f"it was applied again after {folder.path}: {again}"
+                return [entry("warn", old), *_static(stored.label)]
+            return [_of_run(folder, plan)]
+    return [entry("warn", f"no run in {runs}: {again}"), *_static(stored.label)]
+
+
+def _static(label: str) -> list[Entry]:
+    """What the sources alone say of a series, in seconds; nothing where it is on no base."""
+    try:
+        return [for_b4(check_series(label))]
+    except UsageError:
+        return []
+    except KhociError as error:
+        return [entry("warn", f"its ABI was not compared: {error}")]
 
 
 def _of_run(folder: RunFolder, plan: Plan) -> Entry:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from khoci.abi.extracted import extracted
-from khoci.abi.places import WHICH, is_handover
+from khoci.abi.places import WHICH, is_document, is_handover
 from khoci.abi.probe import Probe
 from khoci.config.kernels import (
     DebianImageSource,
@@ -31,7 +31,7 @@ from khoci.kernel.arch import ARCHES
 from khoci.kernel.cache import Cache
 from khoci.kernel.configure import request_of, requested_config
 from khoci.kernel.download import NotThereError, UnreachableError
-from khoci.kernel.headers import Headers
+from khoci.kernel.headers import Headers, text_of
 from khoci.kernel.job import toolchain
 from khoci.kernel.make import OBJECTS, Make
 from khoci.kernel.patches import apply_patches, touched_by
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from khoci.kernel.configure import Request
     from khoci.progress import Progress
 
-RECIPE = 1
+RECIPE = 2
 """To be raised when other headers or another configuration have to be kept."""
 
 _ARCH = "x86_64"
@@ -78,6 +78,26 @@ def abi_of_tree(tree: Path, progress: Progress | None = None) -> KernelAbi:
         with _told(progress, f"{name}: configuring"):
             headers.prepare(_config(headers, request, Path(temporary) / "log"))
         return _extracted(headers, f"folder {tree.name}")
+
+
+def texts_of_tree(tree: Path) -> dict[str, str]:
+    """What defines the handover in a folder of sources, and tells of it in words, by path."""
+    headers = Headers(tree.name, tree)
+    documents = {name: text_of(tree / name) for name in headers.documents()}
+    return {**headers.definitions(), **documents}
+
+
+def texts_of(spec: KernelSpec, progress: Progress, cache: Cache | None = None) -> dict[str, str]:
+    """The same of a kernel, with its patches.
+
+    Raises:
+        as `abi_of`.
+    """
+    kit = _kit(spec, cache or Cache(cache_dir()), progress)
+    with tempfile.TemporaryDirectory(prefix="khoci-") as temporary:
+        folder = Path(temporary) / "linux"
+        _patched(kit, spec, folder)
+        return texts_of_tree(folder)
 
 
 def abi_of(
@@ -286,9 +306,9 @@ def _made(headers: Headers, source: str) -> _Kit:
     """The kit of a tree: what its probe comes to."""
     files = headers.definitions()
     headers.read(Probe(files))
-    names = {*files, *headers.used(), *_ALSO, "Makefile"}
+    names = {*files, *headers.documents(), *headers.used(), *_ALSO, "Makefile"}
     texts = {
-        name: (headers.folder / name).read_bytes().decode(errors="surrogateescape")
+        name: text_of(headers.folder / name)
         for name in sorted(names)
         if (headers.folder / name).is_file()
     }
@@ -303,6 +323,8 @@ def _config(headers: Headers, request: Request, log: Path) -> str:
 
 def _chosen(path: str) -> bool:
     """Whether a file of the tree is needed to configure it, or for a probe."""
+    if is_document(path):
+        return True
     if path.startswith(("drivers/", "fs/", "net/", "sound/", "block/", "tools/", "lib/")):
         name = path.rpartition("/")[2]
         return name.startswith(("Kconfig", "Makefile", "Kbuild")) or is_handover(path)

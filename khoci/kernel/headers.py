@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from khoci.abi.dwarf import Found, read_probe
-from khoci.abi.places import FOLDERS, is_handover
+from khoci.abi.places import FOLDERS, is_document, is_handover
 from khoci.abi.probe import Probe, at_fault
 from khoci.errors import BuildError, HarnessError
 from khoci.kernel.make import OBJECTS, environment
@@ -100,7 +100,7 @@ class Headers:
 
     def definitions(self) -> dict[str, str]:
         """The files that define the handover, by path."""
-        return {path: _text(self.folder / path) for path in self._handover()}
+        return {path: text_of(self.folder / path) for path in self._handover()}
 
     def _handover(self) -> Iterator[str]:
         for folder in FOLDERS:
@@ -108,6 +108,12 @@ class Headers:
                 name = f"{folder}/{path.name}"
                 if is_handover(name) and path.is_file():
                     yield name
+
+    def documents(self) -> list[str]:
+        """The files that tell of the handover in words, by path."""
+        found = (self.folder / "Documentation").rglob("*")
+        names = (str(path.relative_to(self.folder)) for path in found)
+        return sorted(name for name in names if is_document(name))
 
     def read(self, probe: Probe) -> tuple[Found, frozenset[str]]:
         """What a compiler makes of a probe, and the names of what it cannot make anything of.
@@ -205,5 +211,6 @@ def _in_tree(name: str) -> str:
     return name
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """The text of a file, whatever bytes it has."""
     return path.read_bytes().decode(errors="surrogateescape")

@@ -79,7 +79,7 @@ def of_image(image: KernelImage) -> Manifest:
         layouts = _layouts(image.section(btf.SECTION))
     except DecodeError as error:
         raise UsageError(f"{image.path}: {error}") from None
-    found = of_strings(image.path.name, strings, said, features, layouts)
+    found = of_strings(str(image.path), strings, said, features, layouts)
     if not found.formats:
         return replace(found, notes=("no version of a handover is in it: it has no KHO",))
     return _with_release(found, image.release)

@@ -150,7 +150,7 @@ def _gate(series: Series, base: KernelSpec, paths: list[Path]) -> Gate:
 def _patched(base: KernelSpec, series: Series, paths: list[Path]) -> KernelSpec:
     return replace(
         base,
-        name=f"{series.slug}-v{series.revision}-{len(paths)}of{series.expected}",
+        name=f"{series.slug or 'series'}-v{series.revision}-{len(paths)}of{series.expected}",
         series=None,
         untrusted=True,
         patches=(*base.patches, *paths),
