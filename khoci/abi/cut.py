@@ -90,7 +90,7 @@ def _directive(match: re.Match[str]) -> Iterator[Piece]:
 
 
 def _is_function(item: list[str]) -> bool:
-    head = item[: item.index("{")]
+    head = item[: item.index("{") if "{" in item else 0]
     return "(" in head and "=" not in head
 
 

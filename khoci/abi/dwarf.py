@@ -49,7 +49,7 @@ def layouts_in(file: IO[bytes], wanted: frozenset[str], name: str) -> dict[str, 
     """
     try:
         elf = ELFFile(file)
-        if not elf.has_dwarf_info():
+        if not elf.has_dwarf_info(strict=True):
             raise HarnessError(f"{name}: has no debug information")
         found: dict[str, Layout] = {}
         for unit in elf.get_dwarf_info().iter_CUs():

@@ -45,7 +45,7 @@ def needs(files: Mapping[str, str], values: Mapping[str, int | str]) -> tuple[Ne
         for path in sorted(files)
         if is_handover(path) and path.endswith(".c")
         for function in _functions(files[path])
-        for need in _Function(path, *function, values).needs()
+        for need in _Function(path, *function, values, files[path].splitlines()).needs()
     )
     unique = {(need.what, need.name, need.file, need.function): need for need in found}
     return tuple(unique[key] for key in sorted(unique))
@@ -80,6 +80,7 @@ class _Function:
     line: int
     code: Tokens
     values: Mapping[str, int | str]
+    text: list[str]
 
     def needs(self) -> Iterator[Need]:
         for at, word in enumerate(self.code[:-1]):
@@ -102,8 +103,14 @@ class _Function:
         variable = self.code[at - 2] if self.code[at - 1] == "=" else ""
         condition, fails = self._looked_at(at, variable)
         read_as = self._type(variable, condition) if what == "property" else ""
-        of = component(arguments[argument][0], self.path) or component_of_file(self.path)
-        return self._need(what, name, of, read_as, required=fails)
+        word = arguments[argument][0]
+        of = component(word, self.path) or component_of_file(self.path)
+        return replace(self._need(what, name, of, read_as, required=fails), line=self._line(word))
+
+    def _line(self, word: str) -> int:
+        """The first line of the function on which a word stands."""
+        lines = range(max(self.line, 1), len(self.text) + 1)
+        return next((line for line in lines if word in self.text[line - 1]), self.line)
 
     def _check(self, at: int) -> Iterator[Need]:
         """What an ``if`` says no to, if it is about a part of the handover."""

@@ -72,10 +72,11 @@ def _counts(rows: Sequence[Row]) -> list[str]:
     explained = sum(bool(row.explained) for row in rows)
     predicted = [row for row in rows if row.predicted is not None]
     right = sum(row.predicted is row.observed for row in predicted)
+    open_ones = len(rows) - agree - explained
+    reasons = f"differ with a reason in {explained}, without one in {open_ones}"
     return [
         f"{len(pairs)} pairs, {len(rows)} components of them",
-        f"sources and observation agree in {agree}, differ with a reason in {explained}, "
-        f"without one in {len(rows) - agree - explained}",
+        f"sources and observation agree in {agree}, {reasons}",
         f"prediction and observation agree in {right} of {len(predicted)}",
     ]
 

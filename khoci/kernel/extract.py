@@ -11,7 +11,7 @@ import hashlib
 import json
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +77,7 @@ def abi_of_tree(tree: Path, progress: Progress | None = None) -> KernelAbi:
         headers = Headers(name, folder)
         with _told(progress, f"{name}: configuring"):
             headers.prepare(_config(headers, request, Path(temporary) / "log"))
-        return _extracted(headers, f"folder {tree.name}")
+        return _extracted(headers, {"source": f"folder {tree.name}"})
 
 
 def texts_of_tree(tree: Path) -> dict[str, str]:
@@ -155,7 +155,7 @@ def takes(spec: KernelSpec, cache: Cache, progress: Progress) -> None:
 class _Kit:
     """What is kept of a source: the texts of files by path, its config, where it comes from."""
 
-    source: str
+    provenance: Mapping[str, str]
     config: str
     files: Mapping[str, str]
 
@@ -189,7 +189,7 @@ def _of_kit(kit: _Kit, spec: KernelSpec, cache: Cache, progress: Progress) -> Ke
         headers = Headers(spec.name, folder, sandbox)
         headers.prepare(kit.config + _new_symbols(spec.patches))
         try:
-            return _extracted(headers, kit.source)
+            return _extracted(headers, kit.provenance)
         except BuildError:
             if not spec.patches:
                 raise
@@ -211,7 +211,8 @@ def _of_whole_tree(spec: KernelSpec, cache: Cache, progress: Progress) -> Kernel
     with _tree(spec, source, cache, progress) as headers:
         apply_patches(spec.name, spec.patches, headers.folder)
         headers.prepare((headers.objects / _CONFIG).read_text() + _new_symbols(spec.patches))
-        return _extracted(replace(headers, sandbox=_sandbox(spec)), describe(source))
+        shown = {"source": describe(source), "source_id": identity(source) or ""}
+        return _extracted(replace(headers, sandbox=_sandbox(spec)), shown)
 
 
 def _sandbox(spec: KernelSpec) -> Sandbox | None:
@@ -222,11 +223,11 @@ def _sandbox(spec: KernelSpec) -> Sandbox | None:
     return sandbox
 
 
-def _extracted(headers: Headers, source: str) -> KernelAbi:
+def _extracted(headers: Headers, source: Mapping[str, str]) -> KernelAbi:
     files = headers.definitions()
     probe = Probe(files)
     found, unknown = headers.read(probe)
-    provenance = {"arch": _ARCH, "compiler": toolchain()[0], "source": source}
+    provenance = {"arch": _ARCH, "compiler": toolchain()[0], **source}
     return extracted(headers.name, files, probe, found, unknown, provenance)
 
 
@@ -243,14 +244,14 @@ def _kit(spec: KernelSpec, cache: Cache, progress: Progress) -> _Kit:
             return kept
         try:
             with _tree(spec, source, cache, progress) as headers:
-                made = _made(headers, describe(source))
+                made = _made(headers, {"source": describe(source), "source_id": source_id})
         except (NotThereError, UnreachableError) as error:
             failure = error
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(
             path,
-            json.dumps({"source": made.source, "config": made.config, "files": dict(made.files)}),
+            json.dumps(asdict(made)),
         )
         return made
     raise HarnessError(f"{spec.name}: its sources are not here: {failure or 'it has none'}")
@@ -277,7 +278,7 @@ def _kit_key(spec: KernelSpec) -> str:
 def _kept(path: Path) -> _Kit | None:
     try:
         data = json.loads(path.read_text())
-        return _Kit(data["source"], data["config"], data["files"])
+        return _Kit(**data)
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
@@ -302,7 +303,7 @@ def _tree(
         yield headers
 
 
-def _made(headers: Headers, source: str) -> _Kit:
+def _made(headers: Headers, source: Mapping[str, str]) -> _Kit:
     """The kit of a tree: what its probe comes to."""
     files = headers.definitions()
     headers.read(Probe(files))
