@@ -19,6 +19,7 @@ _TYPE = struct.Struct("<III")
 _MEMBER = struct.Struct("<III")
 _ARRAY = struct.Struct("<III")
 _INT, _PTR, _ARRAY_KIND, _STRUCT, _UNION, _ENUM, _ENUM64 = 1, 2, 3, 4, 5, 6, 19
+_FORWARD = 7
 _NAMED = frozenset({8, 9, 10, 11, 18})
 """Typedef, volatile, const, restrict and type tag: other names of a type."""
 _EXTRA = {_INT: 4, 14: 4, 17: 4}
@@ -126,6 +127,8 @@ class Types:
             return f"{word} {record.name or '{}'}", ""
         if record.kind == _INT:
             return self._integer(record), ""
+        if record.kind == _FORWARD:
+            return f"{'union' if record.bits else 'struct'} {record.name}", ""
         return ("void" if not record.kind else f"u{record.size * 8}"), ""
 
     @staticmethod

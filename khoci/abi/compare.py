@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from khoci.abi.levels import Bump, bump, bumps, level, levels
 from khoci.abi.model import Field, KernelAbi, Layout, Need, Part
-from khoci.abi.places import holders
+from khoci.abi.places import holders, is_feature_mask
 
 
 class Judgement(StrEnum):
@@ -110,7 +110,10 @@ class _Comparison:
             return
         shifts = sorted({*self.old.shifts, *self.new.shifts})
         differing = [at for at in shifts if not self._equal(old, new, at)]
-        if differing:
+        if differing and is_feature_mask(old.name):
+            what = self._how(old, new, differing, shifts)
+            yield self._finding(Judgement.COMPATIBLE, old, new, what)
+        elif differing:
             yield self._broken(old, new, self._how(old, new, differing, shifts))
         elif isinstance(old.value, Layout) and isinstance(new.value, Layout):
             names = _other_names(old.value, new.value)
@@ -208,7 +211,8 @@ class _Comparison:
         word = f"{new.what} {new.name}"
         if new.what == "subtree":
             return
-        if new.required and (old is None or not old.required):
+        is_new = new.required and (old is None or not old.required)
+        if is_new and word not in self.old.writes:
             yield self._of_code(new, word, f"is required now, in {new.function}", old)
         elif old and _differ(old.type, new.type):
             yield self._of_code(new, word, f"was read as {old.type} and is as {new.type}", old)

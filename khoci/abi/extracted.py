@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from khoci.abi.dwarf import Found
 from khoci.abi.model import KernelAbi, Layout, Part, Value
-from khoci.abi.needs import governed, needs
-from khoci.abi.places import VERSIONS, chain
+from khoci.abi.needs import governed, needs, writes
+from khoci.abi.places import VERSIONS, chain, own_versions
 from khoci.abi.probe import SHIFTS, STRUCT, Probe
 
 _VERSION = re.compile(r"[a-z][a-z0-9_-]*-v\d+(;[a-z][a-z0-9_-]*-v\d+)*", re.ASCII)
@@ -63,6 +63,7 @@ def extracted(
         constants={name: there[name] for name in plain if name not in versions},
         structs={name: there[name] for name in there if name in structs},
         needs=governed(asked, governors),
+        writes=writes(files, plain),
         unknown=tuple(sorted(unknown)),
         shifts=SHIFTS,
     )
@@ -90,7 +91,7 @@ def _is_version(name: str, value: Value | Layout) -> bool:
 
 def _governor(of: str, versions: set[str], parts: Mapping[str, Part]) -> str:
     """The version of a component: of one that khoci does not know, the first in its header."""
-    own = next((name for name in chain(of)[:1] if name in versions), None)
+    own = next((name for name in own_versions(of) if name in versions), None)
     other = (name for name in sorted(versions) if parts[name].component == of)
     last = (name for name in chain(of) if name in versions)
     return own or next(other, None) or next(last, "")

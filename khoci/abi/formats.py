@@ -6,7 +6,6 @@ under the same version cannot be told apart, and it is said that they were not l
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,7 +13,7 @@ from enum import StrEnum
 from khoci.abi.compare import Judgement, compare
 from khoci.abi.levels import level
 from khoci.abi.model import KernelAbi, Layout
-from khoci.abi.places import holders, own_versions
+from khoci.abi.places import FEATURES, holders, own_versions
 from khoci.format.announced import Features
 from khoci.format.versions import parse, unknown
 
@@ -45,8 +44,6 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
     "kexec-metadata": ("memory map",),
 }
 """What else has to be understood for a component to be."""
-
-_FEATURE = re.compile(r"(?P<of>\w+?)_(?:CORE_)?FEATURES_(?P<which>SUPP|REQ|ACTIVE)", re.ASCII)
 
 
 class Reading(StrEnum):
@@ -264,9 +261,9 @@ def _format(abi: KernelAbi, of: str) -> Format:
 def _features(abi: KernelAbi, of: str) -> Features | None:
     bits: dict[str, int] = {}
     for name, part in abi.constants.items():
-        match = _FEATURE.fullmatch(name)
+        match = FEATURES.fullmatch(name)
         if match and part.component == of and isinstance(part.value, int):
-            bits[match["which"]] = part.value
+            bits[match[1]] = part.value
     if not bits:
         return None
     return Features(bits.get("SUPP", 0), bits.get("REQ", 0), bits.get("ACTIVE", 0))

@@ -131,6 +131,7 @@ class KernelAbi:
         constants: strings and numbers, by name.
         structs: by name.
         needs: of readers.
+        writes: what is written by a name that the code tells: ``node luo-flb``.
         unknown: names of constants that have no value outside of the code that uses them.
         shifts: the sizes of a page in log2 for which there are values.
     """
@@ -141,6 +142,7 @@ class KernelAbi:
     constants: Mapping[str, Part] = field(default_factory=dict)
     structs: Mapping[str, Part] = field(default_factory=dict)
     needs: tuple[Need, ...] = ()
+    writes: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     shifts: tuple[int, ...] = ()
 
@@ -164,6 +166,7 @@ def _plain(abi: KernelAbi) -> dict[str, Any]:
         "constants": {name: _plain_part(part) for name, part in sorted(abi.constants.items())},
         "structs": {name: _plain_part(part) for name, part in sorted(abi.structs.items())},
         "needs": [_plain_need(need) for need in abi.needs],
+        "writes": list(abi.writes),
         "unknown": list(abi.unknown),
     }
 
@@ -235,6 +238,7 @@ def from_json(data: Mapping[str, Any]) -> KernelAbi:
         name=data["kernel"],
         provenance=data["provenance"],
         needs=tuple(Need(**need) for need in data["needs"]),
+        writes=tuple(data["writes"]),
         unknown=tuple(data["unknown"]),
         shifts=shifts,
         **tables,

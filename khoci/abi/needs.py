@@ -24,6 +24,16 @@ _READERS: Mapping[str, tuple[str, int]] = {
 }
 """Functions that look something up, what that is, and which argument is its name."""
 
+_WRITERS: Mapping[str, tuple[str, int]] = {
+    **dict.fromkeys(("fdt_property", "fdt_property_string", "fdt_property_u64"), ("property", 1)),
+    "fdt_property_placeholder": ("property", 1),
+    "fdt_setprop": ("property", 2),
+    "fdt_begin_node": ("node", 1),
+    "fdt_add_subnode": ("node", 2),
+    "kho_add_subtree": ("subtree", 0),
+}
+"""Functions that write something, what that is, and which argument is its name."""
+
 _CHECKS = frozenset({"fdt_node_check_compatible", "strcmp", "strncmp", "memcmp"})
 _FAILING = frozenset({"goto", "panic", "BUG", "luo_restore_fail"})
 _FINE = frozenset({"0", ";", "true"})
@@ -49,6 +59,23 @@ def needs(files: Mapping[str, str], values: Mapping[str, int | str]) -> tuple[Ne
     )
     unique = {(need.what, need.name, need.file, need.function): need for need in found}
     return tuple(unique[key] for key in sorted(unique))
+
+
+def writes(files: Mapping[str, str], values: Mapping[str, int | str]) -> tuple[str, ...]:
+    """All that is written by a name that the code tells: ``node luo-flb``, ``property csum``.
+
+    Args:
+        files: texts by their path in the tree.
+        values: of constants, by name.
+    """
+    found = (
+        written
+        for path in sorted(files)
+        if is_handover(path) and path.endswith(".c")
+        for function in _functions(files[path])
+        for written in _Function(path, *function, values, []).writes()
+    )
+    return tuple(sorted(set(found)))
 
 
 def _functions(text: str) -> Iterator[tuple[str, int, Tokens]]:
@@ -92,6 +119,15 @@ class _Function:
                     yield need
             elif word == "if":
                 yield from self._check(at)
+
+    def writes(self) -> Iterator[str]:
+        for at, word in enumerate(self.code[:-1]):
+            if word in _WRITERS and self.code[at + 1] == "(":
+                what, argument = _WRITERS[word]
+                arguments = split(self._inside(at + 1), ",")
+                name = self._text(arguments[argument]) if argument < len(arguments) else None
+                if name is not None:
+                    yield f"{what} {name}"
 
     def _looked_up(self, at: int, what: str, argument: int) -> Need | None:
         arguments = split(self._inside(at + 1), ",")
@@ -177,7 +213,7 @@ class _Function:
             if word in _FAILING:
                 return True
             if word == "return":
-                return self.code[index + 1] not in _FINE
+                return self.code[index + 1 : index + 2] != () and self.code[index + 1] not in _FINE
             if (block and not depth) or (not block and word == ";"):
                 return False
         return False

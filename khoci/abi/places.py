@@ -27,6 +27,9 @@ _FILES = re.compile(
     re.VERBOSE | re.ASCII,
 )
 
+FEATURES = re.compile(r"\w+?_(?:CORE_)?FEATURES_(SUPP|REQ|ACTIVE)", re.ASCII)
+"""Constants that are masks of features, and which."""
+
 _DOCUMENTS = re.compile(
     r"Documentation/(?:[^/]+/)*(?:kho|liveupdate|luo|memfd_preservation|kexec-handover)"
     r"[^/]*(?:/[^/]+)*\.(?:rst|yaml|txt|dts)",
@@ -135,6 +138,11 @@ VERSIONS = frozenset({name for names in _GOVERNORS.values() for name in names} |
 def is_handover(path: str) -> bool:
     """Whether a file of a kernel's tree may define a part of the handover."""
     return _FILES.fullmatch(path) is not None
+
+
+def is_feature_mask(name: str) -> bool:
+    """Whether a constant says which features are supported, required or active: a proposal."""
+    return FEATURES.fullmatch(name) is not None
 
 
 def is_document(path: str) -> bool:

@@ -73,7 +73,7 @@ enum kho_radix_consts {
 	KHO_BITMAP_SIZE_LOG2 = PAGE_SHIFT + const_ilog2(BITS_PER_BYTE),
 	KHO_TREE_MAX_DEPTH =
 		DIV_ROUND_UP(KHO_ORDER_0_LOG2 - KHO_BITMAP_SIZE_LOG2 + 1,
-			     KHO_TABLE_SIZE_LOG2) + 1,
+			KHO_TABLE_SIZE_LOG2) + 1,
 };
 struct kho_radix_leaf {
 	DECLARE_BITMAP(bitmap, 1 << KHO_BITMAP_SIZE_LOG2);

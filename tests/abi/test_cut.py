@@ -74,7 +74,7 @@ def test_lines() -> None:
     assert lines_of(TEXT, names) == {"SIZE": 2, "one": 6, "SECOND": 20}
 
 
-@given(st.text(alphabet="{}();#\n\"/*=, structenumdefineif", max_size=200))
+@given(st.text(alphabet='{}();#\n"/*=, structenumdefineif', max_size=200))
 def test_any_text(text: str) -> None:
     for piece in cut(text):
         assert piece.kind

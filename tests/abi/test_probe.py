@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +15,6 @@ from tests.abi import fakelinux
 from tests.abi.fakelinux import HEADER, KHO, MEMFD, MEMFD_HEADER, TEST_FILE, TEST_KHO
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from khoci.abi.dwarf import Found
 
 CONFIG = "CONFIG_PAGE_SHIFT=12\nCONFIG_M=m\nCONFIG_Y=y\n# CONFIG_N is not set\n"
@@ -109,9 +108,9 @@ def test_no_object(tmp_path: Path) -> None:
 
 
 def test_no_debug_information(tmp_path: Path) -> None:
-    with open(shutil.which("true") or "", "rb") as file:  # noqa: PTH123
-        with pytest.raises(HarnessError, match="true: has no debug information"):
-            layouts_in(file, frozenset({"kho_vmalloc"}), "true")
+    says = pytest.raises(HarnessError, match="true: has no debug information")
+    with Path(shutil.which("true") or "").open("rb") as file, says:
+        layouts_in(file, frozenset({"kho_vmalloc"}), "true")
 
 
 def test_symbols() -> None:
@@ -121,4 +120,7 @@ def test_symbols() -> None:
 
 
 def test_autoconf() -> None:
-    assert autoconf(CONFIG) == "#define CONFIG_PAGE_SHIFT 12\n#define CONFIG_M_MODULE 1\n#define CONFIG_Y 1\n"
+    assert (
+        autoconf(CONFIG)
+        == "#define CONFIG_PAGE_SHIFT 12\n#define CONFIG_M_MODULE 1\n#define CONFIG_Y 1\n"
+    )
