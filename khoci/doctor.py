@@ -95,6 +95,7 @@ NEEDS = (
         required=False,
     ),
     _tool("ccache", "makes second builds fast", "ccache", required=False),
+    _tool("zstd", "unpacks images of distributions", "zstd", required=False),
     _tool("perl", "some kernel configs", "perl", "perl-interpreter", "perl", required=False),
 )
 

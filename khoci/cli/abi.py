@@ -16,7 +16,7 @@ from khoci.cli.abicheck import check_series, exit_code
 from khoci.cli.agreement import agreement_command
 from khoci.cli.completing import complete_kernels, complete_series
 from khoci.cli.options import echo_json, json_option, with_stored
-from khoci.config.abi import default_folder
+from khoci.config.abi import OWN
 from khoci.config.kernels import Kernels, known_kernels
 from khoci.config.suppressions import load_suppressions, reasons
 from khoci.errors import EXIT_DISAGREE, EXIT_OK
@@ -66,7 +66,7 @@ def extract_command(names: tuple[str, ...], *, save: bool, fresh: bool, as_json:
     for name in names:
         found = find_abi(name, kernels, progress, fresh=fresh or save)
         if save:
-            path = default_folder() / f"{found.name}.json"
+            path = OWN / f"{found.name}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, found.to_json())
             click.echo(f"{found.name}: {path}")

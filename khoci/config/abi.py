@@ -1,4 +1,4 @@
-"""``matrix/abi/RELEASE.toml``: what a release writes into a handover and understands of one."""
+"""``matrix/abi/RELEASE.toml`` and ``.json``: what a release writes and understands."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from khoci.config.extracted import with_extracted
 from khoci.config.kernels import release_number
 from khoci.config.toml import Table, did_you_mean, load
 from khoci.errors import UsageError
@@ -14,6 +15,7 @@ from khoci.paths import data_dir
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+OWN = Path("matrix/abi")
 BLOBS = ("fdt", "preserved-data")
 LAYOUTS = ("A", "B", "radix")
 POINTER_0 = ("accepted", "refused")
@@ -179,9 +181,13 @@ class Releases:
 
 
 def default_folder() -> Path:
-    """The user's ``matrix/abi`` below the current folder, else the one shipped."""
-    own = Path("matrix/abi")
-    return own if own.is_dir() else data_dir("matrix") / "abi"
+    """The user's ``matrix/abi`` below the current folder if it describes any, else the shipped."""
+    return OWN if any(OWN.glob("*.toml")) else data_dir("matrix") / "abi"
+
+
+def extracted_folders() -> tuple[Path, ...]:
+    """Where files of `khoci abi extract` are: of the user's first, then those that are shipped."""
+    return tuple(dict.fromkeys((OWN, data_dir("matrix") / "abi")))
 
 
 def load_releases(folder: Path) -> Releases:
@@ -202,12 +208,12 @@ def _order(abi: Abi) -> tuple[bool, tuple[int, ...]]:
 
 
 def load_abi(path: Path) -> Abi:
-    """Read the description of one release.
+    """Read the description of one release; what ``RELEASE.json`` says need not stand there.
 
     Raises:
         UsageError: the file, a table or a key is wrong; the message says which.
     """
-    top = load(path)
+    top = with_extracted(load(path), path.with_suffix(".json"))
     top.only("root", "memory_map", "vmalloc", "reserve_mem", "kho_test", "luo", "kexec_metadata")
     vmalloc, test, luo = (top.table(name) for name in ("vmalloc", "kho_test", "luo"))
     metadata = top.table("kexec_metadata")

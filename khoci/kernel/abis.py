@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from khoci.abi.model import KernelAbi, load
-from khoci.config.abi import default_folder
+from khoci.config.abi import extracted_folders
 from khoci.errors import UsageError
 from khoci.kernel.extract import abi_of, abi_of_tree
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from khoci.progress import Progress
 
 
-def shipped(name: str, folder: Path | None = None) -> KernelAbi | None:
-    """The ABI that is kept of a kernel, None if there is none.
+def shipped(name: str) -> KernelAbi | None:
+    """The ABI that is kept of a kernel, here or in what is installed; None if there is none.
 
     Raises:
         UsageError: its file cannot be read.
     """
-    path = (folder or default_folder()) / f"{name}.json"
-    return load(path) if path.is_file() else None
+    paths = (folder / f"{name}.json" for folder in extracted_folders())
+    return next((load(path) for path in paths if path.is_file()), None)
 
 
 def find_abi(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from khoci.abi import btf
 from khoci.abi.formats import Manifest, of_abi, of_strings, versions_of
-from khoci.config.abi import default_folder
+from khoci.config.abi import extracted_folders
 from khoci.config.kernels import release_number
 from khoci.errors import UsageError
 from khoci.format import announced, fdt
@@ -119,7 +119,8 @@ def release_abi(release: str) -> KernelAbi | None:
         return None
     exact = shipped(f"v{number[0]}")
     series = release_number(number[0])[:2]
-    same = [p for p in default_folder().glob("v*.json") if release_number(p.stem)[:2] == series]
+    kept = (path for folder in extracted_folders() for path in folder.glob("v*.json"))
+    same = [path for path in kept if release_number(path.stem)[:2] == series]
     newest = max(same, key=lambda path: release_number(path.stem), default=None)
     return exact or (shipped(newest.stem) if newest else None)
 

@@ -36,8 +36,7 @@ def test_structs_with_pages_of_other_sizes() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_toml_says_the_same(name: str) -> None:
-    """What predictions go by agrees with the sources; the toml has what no struct shows besides."""
+def test_what_predictions_go_by_is_what_the_sources_say(name: str) -> None:
     abi, known = RELEASES[name], load_abi(FOLDER / f"{name}.toml")
     values = {each: part.value for each, part in abi.parts.items()}
     structs = abi.structs
@@ -66,7 +65,7 @@ def test_the_toml_says_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_toml_says_the_same_of_code(name: str) -> None:
+def test_what_predictions_go_by_is_what_the_code_reads(name: str) -> None:
     abi, known = RELEASES[name], load_abi(FOLDER / f"{name}.toml")
     types = {need.name: need.type for need in abi.needs if need.what == "property"}
     lists = {"u64[]": "inline", "struct kho_vmalloc": "vmalloc"}

@@ -1,17 +1,15 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from khoci.config.abi import KhoTestAbi, LuoAbi, MapAbi, load_abi, load_releases
+from khoci.config.abi import KhoTestAbi, LuoAbi, MapAbi, default_folder, load_abi, load_releases
 from khoci.config.kernels import load_kernels
 from khoci.errors import UsageError
 from khoci.paths import data_dir
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SHIPPED = data_dir("matrix") / "abi"
 LEAST = """
@@ -134,3 +132,38 @@ def test_a_patched_kernel_goes_before_its_release() -> None:
     assert both.find_for("v7.3.4", "7.3.4") == base
     assert both.names == releases.names
     assert releases.find_for("v7.3.4+mine", "7.3.4") == base
+
+
+def extracted(folder: Path, name: str = "v6.16.12") -> None:
+    shutil.copy(SHIPPED / f"{name}.json", folder)
+
+
+def test_what_the_sources_say_need_not_stand_there(tmp_path: Path) -> None:
+    least = '[memory_map]\npointer_0 = "accepted"\nint_sizes = true\n'
+    extracted(tmp_path)
+    assert load_abi(written(tmp_path, least)) == load_abi(written(tmp_path, LEAST))
+
+
+def test_what_the_sources_say_has_to_be_the_same(tmp_path: Path) -> None:
+    extracted(tmp_path)
+    wrong = LEAST.replace('"kho-v1"', '"kho-v2"')
+    says = r"\[root\]: key 'compatible' is 'kho-v2', and v6\.16\.12\.json says 'kho-v1'"
+    with pytest.raises(UsageError, match=says):
+        load_abi(written(tmp_path, wrong))
+
+
+def test_a_damaged_file_of_the_sources(tmp_path: Path) -> None:
+    (tmp_path / "v6.16.12.json").write_text("{}")
+    with pytest.raises(UsageError, match="is no file of khoci abi extract"):
+        load_abi(written(tmp_path, LEAST))
+
+
+def test_a_folder_of_extracted_files_hides_no_description(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "matrix/abi").mkdir(parents=True)
+    extracted(tmp_path / "matrix/abi")
+    assert default_folder() == SHIPPED
+    written(tmp_path / "matrix/abi", LEAST)
+    assert default_folder() == Path("matrix/abi")
