@@ -88,7 +88,10 @@ class _Comparison:
         parts = [*self._parts(), *self._needs(), *self._gone()]
         found = [*parts, *self._versions(parts)]
         return tuple(
-            sorted(found, key=lambda each: (-each.judgement.rank, each.component, each.name))
+            sorted(
+                found,
+                key=lambda each: (-each.judgement.rank, each.hint, each.component, each.name),
+            )
         )
 
     def _parts(self) -> Iterator[Finding]:
