@@ -72,7 +72,7 @@ def abi_of_tree(tree: Path, progress: Progress | None = None) -> KernelAbi:
     name = tree.resolve().name
     with tempfile.TemporaryDirectory(prefix="khoci-") as temporary:
         folder = Path(temporary) / "linux"
-        _link(tree.resolve(), folder)
+        link_tree(tree.resolve(), folder)
         request = request_of(usual_kernel(name, ImageSource(tree)))
         headers = Headers(name, folder)
         with _told(progress, f"{name}: configuring"):
@@ -332,7 +332,7 @@ def _chosen(path: str) -> bool:
     return wanted(path, ARCHES[_ARCH].srcarch) or is_handover(path)
 
 
-def _link(tree: Path, folder: Path) -> None:
+def link_tree(tree: Path, folder: Path) -> None:
     """Make a folder of links to all of a tree but what a build has left in it."""
     nested: dict[str, object] = {"arch": {"x86": {"include": {}}}, "include": {}}
     _link_level(tree, folder, nested, top=True)
