@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from khoci.abi import text
-from khoci.abi.compare import Finding, Judgement, worst
+from khoci.abi.findings import Finding, Judgement, worst
 from khoci.abi.model import KernelAbi
 
 

@@ -6,62 +6,13 @@ and none from new to old.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Iterator
 
+from khoci.abi.alike import layout_change, other_names, renamed_parts, same_layout
+from khoci.abi.findings import Finding, Judgement
 from khoci.abi.levels import Bump, bump, bumps, level, levels
-from khoci.abi.model import Field, KernelAbi, Layout, Need, Part
+from khoci.abi.model import KernelAbi, Layout, Need, Part
 from khoci.abi.places import holders, is_feature_mask
-
-
-class Judgement(StrEnum):
-    """What a difference means to who reads what the other kernel wrote."""
-
-    SAME = "same"
-    COMPATIBLE = "compatible"
-    NEEDLESS = "needless bump"
-    DECLARED = "declared break"
-    SILENT = "silent break"
-
-    @property
-    def rank(self) -> int:
-        """How bad it is: 0 for the same."""
-        return list(Judgement).index(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A difference.
-
-    Attributes:
-        judgement: what it means.
-        component: what it is a part of.
-        name: of what differs.
-        what: in words, what differs.
-        old: as it was, None if it is new or about code.
-        new: as it is, None if it is gone or about code.
-        version: the governing version in words: ``kho-v1`` or ``kho-v3 -> kho-v4``.
-        places: ``file:line`` on both sides.
-        hint: whether it is from a pattern over code, and no proof.
-        reason: why it is let pass, empty if it is not.
-    """
-
-    judgement: Judgement
-    component: str
-    name: str
-    what: str
-    old: Part | None = None
-    new: Part | None = None
-    version: str = ""
-    places: tuple[str, ...] = ()
-    hint: bool = False
-    reason: str = ""
-
-    @property
-    def key(self) -> str:
-        """What a suppression names it by."""
-        return f"{self.component}:{self.name}"
 
 
 def compare(old: KernelAbi, new: KernelAbi) -> tuple[Finding, ...]:
@@ -69,17 +20,11 @@ def compare(old: KernelAbi, new: KernelAbi) -> tuple[Finding, ...]:
     return _Comparison(old, new).findings()
 
 
-def worst(findings: tuple[Finding, ...]) -> Judgement:
-    """The verdict on all; what is let pass does not count."""
-    counted = (finding.judgement for finding in findings if not finding.reason)
-    return max(counted, key=lambda judgement: judgement.rank, default=Judgement.SAME)
-
-
 class _Comparison:
     def __init__(self, old: KernelAbi, new: KernelAbi) -> None:
         self.old = old
         self.new = new
-        self.renamed = _renamed(old, new)
+        self.renamed = renamed_parts(old, new)
         self.subtrees = {
             of: (_has(old, of), _has(new, of)) for of in {*_components(old), *_components(new)}
         }
@@ -119,7 +64,7 @@ class _Comparison:
         elif differing:
             yield self._broken(old, new, self._how(old, new, differing, shifts))
         elif isinstance(old.value, Layout) and isinstance(new.value, Layout):
-            names = _other_names(old.value, new.value)
+            names = other_names(old.value, new.value)
             if names:
                 what = f"members have other names: {', '.join(names)}"
                 yield self._finding(Judgement.COMPATIBLE, old, new, what)
@@ -127,7 +72,7 @@ class _Comparison:
     def _equal(self, old: Part, new: Part, shift: int) -> bool:
         one, other = old.at(shift), new.at(shift)
         if isinstance(one, Layout) and isinstance(other, Layout):
-            return _same_layout(one, other, self.renamed)
+            return same_layout(one, other, self.renamed)
         return one == other
 
     def _how(self, old: Part, new: Part, differing: list[int], shifts: list[int]) -> str:
@@ -138,7 +83,7 @@ class _Comparison:
         first = differing[0]
         one, other = old.at(first), new.at(first)
         if isinstance(one, Layout) and isinstance(other, Layout):
-            return f"{_layout_change(one, other)}{where}"
+            return f"{layout_change(one, other)}{where}"
         return f"was {_shown(one)} and is {_shown(other)}{where}"
 
     def _called_otherwise(self, old: Part, new: Part) -> Finding:
@@ -298,11 +243,6 @@ class _Comparison:
 _SUBTREES = frozenset({"luo", "reserve_mem", "kho_test", "kexec-metadata"})
 
 
-def suppressed(findings: tuple[Finding, ...], reasons: Mapping[str, str]) -> tuple[Finding, ...]:
-    """The findings with the reason for each that is let pass: by ``component:name``."""
-    return tuple(replace(each, reason=reasons.get(each.key, "")) for each in findings)
-
-
 def _listed(names: list[str]) -> str:
     return ", ".join(sorted(names))
 
@@ -327,95 +267,6 @@ def _by_name(needs: tuple[Need, ...]) -> dict[tuple[str, str, str], Need]:
 
 def _differ(old: str, new: str) -> bool:
     return bool(old and new and old != new and "void" not in (old, new))
-
-
-def _renamed(old: KernelAbi, new: KernelAbi) -> dict[str, str]:
-    """New names by old ones, of what one kernel has and the other has under another name."""
-    pairs: dict[str, str] = {}
-    for kind in ("structs", "constants"):
-        was: Mapping[str, Part] = getattr(old, kind)
-        now: Mapping[str, Part] = getattr(new, kind)
-        gone = [was[name] for name in sorted(was.keys() - now.keys())]
-        come = [now[name] for name in sorted(now.keys() - was.keys())]
-        for part in gone:
-            other = next((each for each in come if _is_equal(part, each, pairs)), None)
-            if other:
-                pairs[part.name] = other.name
-                come.remove(other)
-        numbers = [part for part in gone if part.name not in pairs]
-        for part in numbers:
-            other = next((each for each in come if _both_numbers(part, each)), None)
-            if other and _all_equal(old, new):
-                pairs[part.name] = other.name
-                come.remove(other)
-    return pairs
-
-
-def _is_equal(old: Part, new: Part, pairs: Mapping[str, str]) -> bool:
-    if old.component != new.component:
-        return False
-    one, other = old.value, new.value
-    if isinstance(one, Layout) and isinstance(other, Layout):
-        own = {**pairs, old.name: new.name}
-        return all(
-            isinstance(a := old.at(at), Layout)
-            and isinstance(b := new.at(at), Layout)
-            and _same_layout(a, b, own)
-            for at in {*old.values, *new.values}
-        )
-    return old.values == new.values
-
-
-def _both_numbers(old: Part, new: Part) -> bool:
-    same = old.component == new.component and old.file == new.file
-    return same and isinstance(old.value, int) and isinstance(new.value, int)
-
-
-def _all_equal(old: KernelAbi, new: KernelAbi) -> bool:
-    """Whether all constants and layouts that both kernels have are equal."""
-    return all(
-        part.values == new.parts[name].values
-        for name, part in old.parts.items()
-        if name in new.parts
-    )
-
-
-def _same_layout(old: Layout, new: Layout, renamed: Mapping[str, str]) -> bool:
-    """Whether both lie alike in memory, and no member is where another of the same name was."""
-    if old.size != new.size or len(old.fields) != len(new.fields):
-        return False
-    pairs = list(zip(old.fields, new.fields, strict=True))
-    if not all(_same_field(one, other, renamed) for one, other in pairs):
-        return False
-    moved = {other.name for one, other in pairs if one.name != other.name}
-    return not moved & {each.name for each in old.fields}
-
-
-def _same_field(old: Field, new: Field, renamed: Mapping[str, str]) -> bool:
-    alike = old.place == new.place and _type(old.type, renamed) == new.type
-    to = not old.to or not new.to or _type(old.to, renamed) == new.to
-    return alike and to
-
-
-def _type(text: str, renamed: Mapping[str, str]) -> str:
-    return " ".join(renamed.get(word, word) for word in text.split(" "))
-
-
-def _other_names(old: Layout, new: Layout) -> list[str]:
-    pairs = zip(old.fields, new.fields, strict=True)
-    return [f"{a.name} -> {b.name}" for a, b in pairs if a.name != b.name]
-
-
-def _layout_change(old: Layout, new: Layout) -> str:
-    if old.size != new.size:
-        return f"had {old.size} bytes and has {new.size}"
-    was, now = ({each.name: each for each in of.fields} for of in (old, new))
-    moved = [
-        name
-        for name in was
-        if name in now and (was[name].place, was[name].type) != (now[name].place, now[name].type)
-    ]
-    return f"other members in {new.size} bytes" + (f": {', '.join(moved)}" if moved else "")
 
 
 def _shown(value: object) -> str:

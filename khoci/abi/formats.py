@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from khoci.abi.compare import Judgement, compare
+from khoci.abi.compare import compare
+from khoci.abi.findings import Judgement
 from khoci.abi.levels import level
 from khoci.abi.model import KernelAbi, Layout
 from khoci.abi.places import FEATURES, holders, own_versions

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from khoci.abi.compare import Finding, Judgement, worst
+from khoci.abi.findings import Finding, Judgement, worst
 from khoci.abi.model import Field, KernelAbi, Layout, Part
 
 _WIDTH = 100

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from khoci.abi import checked, text
-from khoci.abi.compare import Finding, compare, suppressed
+from khoci.abi.compare import compare
+from khoci.abi.findings import Finding, suppressed
 from khoci.abi.lint import drifts
 from khoci.abi.model import KernelAbi
 from khoci.cli.abicheck import check_series, exit_code

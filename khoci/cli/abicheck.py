@@ -6,7 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from khoci.abi.checked import Checked, SeriesCheck
-from khoci.abi.compare import Finding, Judgement, compare, suppressed, worst
+from khoci.abi.compare import compare
+from khoci.abi.findings import Finding, Judgement, suppressed, worst
 from khoci.abi.model import KernelAbi
 from khoci.cli.options import with_stored
 from khoci.config.kernels import known_kernels

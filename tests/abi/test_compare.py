@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from khoci.abi.compare import Finding, Judgement, compare, suppressed, worst
+from khoci.abi.compare import compare
+from khoci.abi.findings import Finding, Judgement, suppressed, worst
 from khoci.abi.model import Field, KernelAbi, Layout, Need, Part, load
 from khoci.paths import data_dir
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from khoci.abi.compare import Judgement, compare, worst
+from khoci.abi.compare import compare
+from khoci.abi.findings import Judgement, worst
 from khoci.config.kernels import KernelSpec, TarballSource, usual_kernel
 from khoci.errors import BuildError, HarnessError, UsageError
 from khoci.kernel.cache import Cache

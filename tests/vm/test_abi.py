@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from khoci.abi.compare import Judgement, compare, worst
+from khoci.abi.compare import compare
 from khoci.abi.dwarf import layouts_in
+from khoci.abi.findings import Judgement, worst
 from khoci.abi.model import Layout, load
 from khoci.cli import cli
 from khoci.config.kernels import known_kernels, load_kernels
