@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 import zipfile
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuzz import members, mutate, seeds
 from fuzz.family import Family
+from khoci.abi import btf
 from khoci.decode import live, plain, text
-from khoci.format import capture
+from khoci.format import announced, capture
+from khoci.format.errors import DecodeError
 from khoci.format.handover import decode
 from khoci.format.memory import Pages
 from khoci.format.ranges import Range, covers
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
     from khoci.format.memory import Memory
 
+_STRUCTS = frozenset({"kho_vmalloc"})
 _MEMBERS = ("capture.json", "pages", "digests")
 _ARCHIVE = 3
 _FILES = (
@@ -190,7 +195,39 @@ def _dumps() -> Iterator[bytes]:
         yield members.pack({0: path.read_bytes()})
 
 
+def _announced(data: bytes) -> None:
+    """What an image says of itself; one of the two readers takes it at most."""
+    for reader in (announced.versions, announced.features):
+        with suppress(DecodeError):
+            assert len(reader(data)) <= len(data) // 48, "more entries than bytes"
+
+
+def _sections() -> Iterator[bytes]:
+    head = struct.pack("<II", announced.MAGIC, announced.VERSION)
+    yield head + b"memfd-v2".ljust(48, b"\0")
+    yield head + struct.pack("<48sIIQQQ", b"luo", 8, 0, 7, 1, 3)
+
+
+def _btf(data: bytes) -> None:
+    """Layouts lie within their struct, unless that lies about its size."""
+    for layout in btf.Types(data).layouts(_STRUCTS).values():
+        assert all(field.offset >= 0 for field in layout.fields), "before its struct"
+
+
+def _types() -> Iterator[bytes]:
+    names = b"\0kho_vmalloc\0first\0pages\0u\0"
+    word, half = struct.pack("<III", 25, 1 << 24, 8), struct.pack("<III", 25, 1 << 24, 4)
+    members = struct.pack("<IIIIII", 13, 1, 0, 19, 2, 64)
+    array = struct.pack("<IIIIII", 0, 3 << 24, 0, 1, 2, 4)
+    body = word + bytes(4) + half + bytes(4) + struct.pack("<III", 1, 4 << 24 | 2, 16) + members
+    body += array + struct.pack("<III", 0, 2 << 24, 3) + struct.pack("<III", 25, 8 << 24, 1)
+    head = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(body), len(body), len(names))
+    yield head + body + names
+
+
 FAMILIES = (
+    Family("announced", _announced, _sections, mutate.plain),
+    Family("btf", _btf, _types, mutate.plain),
     Family("capture", _capture, _captures, mutate.pieces),
     Family("elf", _elf, _cores, mutate.pieces),
     Family("opener", _opener, _dumps, mutate.pieces),

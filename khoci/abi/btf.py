@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from khoci.abi.model import Field, Layout
 from khoci.format.errors import Place
@@ -24,7 +25,8 @@ _NAMED = frozenset({8, 9, 10, 11, 18})
 """Typedef, volatile, const, restrict and type tag: other names of a type."""
 _EXTRA = {_INT: 4, 14: 4, 17: 4}
 _EACH = {_STRUCT: 12, _UNION: 12, _ENUM: 8, 13: 8, 15: 12, _ENUM64: 12}
-_DEEPEST = 32
+_DEEPEST = 16
+_MOST_FIELDS = 2000
 _SIGNED, _CHAR, _BOOL = 1, 2, 4
 
 
@@ -60,10 +62,16 @@ class Types:
     def layouts(self, wanted: frozenset[str]) -> dict[str, Layout]:
         """The layouts of the structs ``wanted`` that are there."""
         return {
-            record.name: Layout(record.size, tuple(self._fields(record, "", 0, 0)))
+            record.name: Layout(record.size, self._all_fields(record))
             for record in self._all
             if record.kind in (_STRUCT, _UNION) and record.name in wanted
         }
+
+    def _all_fields(self, of: _Record) -> tuple[Field, ...]:
+        found = tuple(islice(self._fields(of, "", 0, 0), _MOST_FIELDS + 1))
+        if len(found) > _MOST_FIELDS:
+            raise Place(SECTION).error(f"struct {of.name} has more than {_MOST_FIELDS} members")
+        return found
 
     def _records(self, data: bytes) -> Iterator[_Record]:
         at = 0
@@ -93,13 +101,12 @@ class Types:
         raise Place(SECTION).error(f"type {number} has too many names")
 
     def _fields(self, of: _Record, prefix: str, offset: int, depth: int) -> Iterator[Field]:
-        if depth > _DEEPEST:
-            raise Place(SECTION).error(f"struct {of.name} is nested too deep")
+        _check_depth(depth)
         for name_at, number, where in _MEMBER.iter_unpack(of.extra):
             name = self._name(name_at)
             bits, first = (where >> 24, where & 0xFFFFFF) if of.bits else (0, where)
             record = self._of(number)
-            inside = record.kind in (_STRUCT, _UNION) and not record.name
+            inside = record.kind in (_STRUCT, _UNION) and not record.name and record.extra
             if inside and self._address(record) is None:
                 inner = f"{prefix}{name}." if name else prefix
                 yield from self._fields(record, inner, offset + first // 8, depth + 1)
@@ -114,22 +121,29 @@ class Types:
         unit = max(size, 1) * 8
         return Field(name, first // unit * size, size, text, to, first % unit, bits)
 
-    def _described(self, record: _Record) -> tuple[str, str]:
+    def _described(self, record: _Record, depth: int = 0) -> tuple[str, str]:
+        _check_depth(depth)
         address = self._address(record)
         if address is not None:
             return "u64", address
         if record.kind == _ARRAY_KIND:
             element, _, count = _ARRAY.unpack(record.extra)
-            text, to = self._described(self._of(element))
+            text, to = self._described(self._of(element), depth + 1)
             return f"{text}[{count}]", to
+        return self._plain(record), ""
+
+    def _plain(self, record: _Record) -> str:
+        """A type that is no address and no array, or stands for one that is led to."""
         if record.kind in (_STRUCT, _UNION):
             word = "struct" if record.kind == _STRUCT else "union"
-            return f"{word} {record.name or '{}'}", ""
-        if record.kind == _INT:
-            return self._integer(record), ""
+            return f"{word} {record.name or '{}'}"
         if record.kind == _FORWARD:
-            return f"{'union' if record.bits else 'struct'} {record.name}", ""
-        return ("void" if not record.kind else f"u{record.size * 8}"), ""
+            return f"{'union' if record.bits else 'struct'} {record.name}"
+        if record.kind == _INT:
+            return self._integer(record)
+        if record.kind in (_PTR, _ARRAY_KIND):
+            return "u64"
+        return f"u{record.size * 8}" if record.kind else "void"
 
     @staticmethod
     def _integer(record: _Record) -> str:
@@ -143,7 +157,7 @@ class Types:
     def _address(self, record: _Record) -> str | None:
         """What an address leads to: of a pointer, or a union of a ``u64`` with one; else None."""
         if record.kind == _PTR:
-            return self._described(self._of(record.size))[0]
+            return self._plain(self._of(record.size))
         if record.kind != _UNION or record.size != 8:
             return None
         members = [self._of(number) for _, number, _ in _MEMBER.iter_unpack(record.extra)]
@@ -151,12 +165,18 @@ class Types:
         if kinds != [_INT, _PTR]:
             return None
         pointer = next(member for member in members if member.kind == _PTR)
-        return self._described(self._of(pointer.size))[0]
+        return self._plain(self._of(pointer.size))
 
-    def _size(self, record: _Record) -> int:
+    def _size(self, record: _Record, depth: int = 0) -> int:
+        _check_depth(depth)
         if record.kind == _PTR:
             return 8
         if record.kind == _ARRAY_KIND:
             element, _, count = _ARRAY.unpack(record.extra)
-            return self._size(self._of(element)) * int(count)
+            return self._size(self._of(element), depth + 1) * int(count)
         return record.size
+
+
+def _check_depth(depth: int) -> None:
+    if depth > _DEEPEST:
+        raise Place(SECTION).error(f"a type is nested more than {_DEEPEST} deep")

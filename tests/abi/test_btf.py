@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,3 +70,41 @@ def test_changed_bytes_never_do_worse(tmp_path: Path) -> None:
                 Types(data[:at] + bytes([value]) + data[at + 1 :]).layouts(WANTED)
             except DecodeError:
                 continue
+
+
+def types(*records: tuple[int, int, int, bytes], names: bytes = b"\0memfd_luo_ser\0") -> Types:
+    """A section of records: the kind, how many, the size or type, and what follows."""
+    body = b"".join(
+        struct.pack("<III", 1 if kind == 4 else 0, kind << 24 | count, size) + extra
+        for kind, count, size, extra in records
+    )
+    head = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(body), len(body), len(names))
+    return Types(head + body + names)
+
+
+def member(number: int) -> bytes:
+    return struct.pack("<III", 0, number, 0)
+
+
+def test_a_pointer_to_itself() -> None:
+    found = types((2, 0, 1, b""), (4, 1, 8, member(1))).layouts(WANTED)
+    assert found["memfd_luo_ser"].fields[0].to == "u64"
+
+
+def test_an_array_of_itself() -> None:
+    array = struct.pack("<III", 1, 1, 2)
+    with pytest.raises(DecodeError, match="nested more than 16 deep"):
+        types((3, 0, 0, array), (4, 1, 8, member(1))).layouts(WANTED)
+
+
+def test_structs_that_multiply() -> None:
+    records = [(4, 1, 8, member(2))]
+    records += [(5, 40, 16, member(number + 3) * 40) for number in range(6)]
+    records += [(1, 0, 4, bytes(4))]
+    with pytest.raises(DecodeError, match="more than 2000 members"):
+        types(*records).layouts(WANTED)
+
+
+def test_a_typedef_of_itself() -> None:
+    with pytest.raises(DecodeError, match="has too many names"):
+        types((8, 0, 1, b""), (4, 1, 8, member(1))).layouts(WANTED)
