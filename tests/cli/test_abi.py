@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import git
 import pytest
 from click.testing import CliRunner, Result
 
@@ -11,6 +12,7 @@ from khoci.kernel.download import file_sha256
 from tests.abi import fakelinux
 from tests.abi.fakelinux import HEADER, KHO, MEMFD, MEMFD_HEADER
 from tests.kernel.test_extract import patch
+from tests.series import small
 
 LEAF = "ilog2(BITS_PER_BYTE),"
 HALF = f"{LEAF[:-1]} - 1,"
@@ -198,3 +200,40 @@ def test_manifest() -> None:
 def test_names_that_are_missing(arguments: list[str]) -> None:
     done = CliRunner().invoke(cli, arguments)
     assert "name" in str(done.exception)
+
+
+@pytest.fixture
+def linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose newest kernel is a tag of a linux.git."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("KHOCI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("KHOCI_LINUX_GIT", str(tmp_path / "linux"))
+    repo = git.Repo.init(fakelinux.write(tmp_path / "linux"), initial_branch="master")
+    small.commit(repo, "Linux 9.9.9", {}, "v9.9.9")
+    repo.close()
+    (tmp_path / "matrix").mkdir()
+    kernels = '[kernel."v9.9.9"]\nsources = [{ ref = "v9.9.9" }]\n'
+    (tmp_path / "matrix/kernels.toml").write_text(kernels)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_series_that_is_applied(linux: Path) -> None:
+    other = patch(linux, "1", "drivers/other.c", "int other;", "int others;")
+    leaf = patch(linux, "2", HEADER, LEAF, HALF)
+    done = khoci("apply-series", series(linux, other, leaf), "--slug", "leaf", "--offline")
+    assert done.exit_code == 0, done.output
+    done = khoci("abi", "check", "--series", "leaf")
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    assert lines[:3] == [
+        "kho: change 1, on v9.9.9: silent break",
+        "  1/2 kho: change 1: same",
+        "  2/2 kho: change 2: silent break",
+    ]
+    told = CliRunner().invoke(cli, ["b4-check"], input="Message-ID: <abi-1@example.org>\n\n")
+    run, static = json.loads(told.stdout)
+    assert run["summary"] == "no run in runs: khoci matrix run --series leaf:v1"
+    assert (static["tool"], static["status"]) == ("khoci-abi", "fail")
+    assert "2/2 kho: change 2" in static["summary"]
