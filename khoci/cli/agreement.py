@@ -8,11 +8,15 @@ from pathlib import Path
 import click
 
 from khoci.abi.formats import of_abi
+from khoci.abi.model import KernelAbi
 from khoci.cli.completing import complete_runs
-from khoci.cli.options import echo_json, json_option
+from khoci.cli.options import echo_json, json_option, tell, with_stored
 from khoci.compat.agreement import Row, agreement
-from khoci.errors import EXIT_DISAGREE, EXIT_OK, UsageError
+from khoci.config.kernels import known_kernels
+from khoci.errors import EXIT_DISAGREE, EXIT_OK, KhociError, UsageError
 from khoci.kernel.abis import shipped
+from khoci.kernel.extract import abi_of
+from khoci.progress import progress_for
 from khoci.run.folder import LAST, RUNS, open_run
 
 _WIDTHS = (10, 10, 15, 16, 10)
@@ -43,7 +47,7 @@ def agreement_command(
     cells = sorted(path.stem for path in folder.path.glob("*.json"))
     results = [result for cell in cells if (result := folder.load(cell))]
     names = {name for result in results for name in (result.producer, result.consumer)}
-    abis = {name: abi for name in sorted(names) if (abi := shipped(name))}
+    abis = {name: abi for name in sorted(names) if (abi := _abi(name))}
     rows = agreement(results, {name: of_abi(abi, "matrix/abi") for name, abi in abis.items()})
     if not rows:
         raise UsageError(f"{folder.path}: has no result of two kernels whose ABI is kept")
@@ -53,6 +57,19 @@ def agreement_command(
         click.echo("\n".join(_table(rows, every=every)))
     open_questions = [row for row in rows if not row.agrees and not row.explained]
     context.exit(EXIT_DISAGREE if open_questions else EXIT_OK)
+
+
+def _abi(name: str) -> KernelAbi | None:
+    """The ABI that is kept of a kernel, or that its sources with the patches of a series have."""
+    kept = shipped(name)
+    spec = None if kept else with_stored(known_kernels()).by_name.get(name)
+    if spec is None or not spec.patches:
+        return kept
+    try:
+        return abi_of(spec, progress_for())
+    except KhociError as error:
+        tell(error)
+        return None
 
 
 def _table(rows: Sequence[Row], *, every: bool) -> list[str]:

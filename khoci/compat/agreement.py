@@ -127,6 +127,8 @@ def _explained(row: Row, misread: list[str], refused: list[Read]) -> str:
     if row.static is Reading.REFUSED and row.observed in _DEAD and row.component != "root":
         own = next((read for read in refused if read.component == "root"), None)
         return "" if own else "its reader panics at a version that it does not know"
+    if row.static is Reading.NOBODY and row.observed in _BAD and others:
+        return f"and what would keep its memory is misread: {', '.join(others)}"
     if row.static is Reading.NOBODY and row.observed is Verdict.RESTORED:
         return "its memory is kept; nothing in it was asked for"
     return ""

@@ -9,8 +9,11 @@ from click.testing import CliRunner, Result
 
 from khoci.cli import cli
 from khoci.kernel.download import file_sha256
+from khoci.run.folder import new_run
+from khoci.verdicts import Verdict
 from tests.abi import fakelinux
 from tests.abi.fakelinux import HEADER, KHO, MEMFD, MEMFD_HEADER
+from tests.compat.test_agreement import cell
 from tests.kernel.test_extract import patch
 from tests.series import small
 
@@ -237,3 +240,10 @@ def test_a_series_that_is_applied(linux: Path) -> None:
     assert run["summary"] == "no run in runs: khoci matrix run --series leaf:v1"
     assert (static["tool"], static["status"]) == ("khoci-abi", "fail")
     assert "2/2 kho: change 2" in static["summary"]
+    found = new_run(linux / "runs", {"kernels": ["v9.9.9", "leaf-v1"]})
+    found.store("a", cell("leaf-v1-1of2", "leaf-v1", memory_map=(Verdict.PANIC, Verdict.PANIC)))
+    done = khoci("abi", "agreement", found.id, "--all")
+    assert done.exit_code == 0, done.output
+    assert (
+        "leaf-v1-1of2 leaf-v1    memory map      misread          panic      panic" in done.stdout
+    )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -8,18 +9,23 @@ from click.testing import CliRunner
 from khoci.abi.formats import Reading
 from khoci.cli import cli
 from khoci.compat.agreement import Row, agreement
+from khoci.compat.predict import predict
+from khoci.config.abi import default_folder, load_releases
+from khoci.decode.found import find
 from khoci.errors import UsageError
 from khoci.results import CellResult, Expected, Judgement
 from khoci.run.folder import new_run
+from khoci.source.opener import open_source
 from khoci.verdicts import Verdict, worst
 from tests.abi.test_formats import MANIFESTS
+from tests.format.test_real_captures import FOLDER
 
 
 def cell(
     producer: str, consumer: str, scenario: str = "kho-test", **seen: tuple[Verdict, Verdict]
 ) -> CellResult:
     """A cell: of each component what was predicted and observed."""
-    named = {name.replace("_map", " map"): pair for name, pair in seen.items()}
+    named = {name.replace("memory_map", "memory map"): pair for name, pair in seen.items()}
     return CellResult(
         producer=producer,
         consumer=consumer,
@@ -107,3 +113,21 @@ def test_a_run_without_such_kernels(tmp_path: Path) -> None:
     arguments = ["abi", "agreement", str(folder.path)]
     with pytest.raises(UsageError, match="no result of two kernels whose ABI is kept"):
         CliRunner().invoke(cli, arguments, catch_exceptions=False)
+
+
+def test_what_is_predicted_of_real_captures_is_what_sources_say() -> None:
+    """All 64 pairs of releases: each capture as each release is predicted to take it."""
+    releases = load_releases(default_folder()).all
+    cells = []
+    for name in MANIFESTS:
+        for path in sorted(FOLDER.glob(f"{name}-*.khocap")):
+            with open_source(path) as source:
+                handover = find(source).handover
+                for abi in releases:
+                    found = predict(source.memory, handover, abi)
+                    pairs = {each: (item.verdict, item.verdict) for each, item in found.items()}
+                    cells.append(cell(name, abi.name, path.stem.partition("-")[2], **pairs))
+    rows = agreement(cells, MANIFESTS)
+    assert {(row.producer, row.consumer) for row in rows} == set(product(MANIFESTS, repeat=2))
+    assert not [row for row in rows if not row.agrees and not row.explained]
+    assert sum(row.agrees for row in rows) > 450
