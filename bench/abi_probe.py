@@ -1,8 +1,8 @@
 """What the ABI of a tree costs: by a probe, and by kbuild compiling the files that use the structs.
 
 Both tell the same layouts; the probe also has values, for each size of a page. Run
-``python -m bench.abi_probe [TREE]`` from the top of the repository; the tree is not written to. Without
-one it is that of 7.3, unpacked for this.
+``python -m bench.abi_probe [TREE]`` from the top of the repository; the tree is not written to.
+Without one it is that of 7.3, unpacked for this.
 """
 
 from __future__ import annotations
