@@ -101,8 +101,8 @@ def test_no_false_alarm_between_point_releases(other: str, name: str) -> None:
 
 @pytest.mark.vm
 def test_an_image_of_a_kernel_that_was_built(kernels: dict[str, Artifact]) -> None:
-    image = str(kernels["v7.3.4"].image)
+    image = str(kernels["7.3"].image)
     code, told = khoci("compat", image, "7.2")
     assert code == 0
     assert "layouts are those of v7.3.4" in told
-    assert khoci("compat", image, str(kernels["v6.18.15"].image))[0] == 1
+    assert khoci("compat", image, str(kernels["6.18"].image))[0] == 1
