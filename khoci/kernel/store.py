@@ -72,6 +72,17 @@ def is_cached(spec: KernelSpec, cache: Cache | None = None) -> bool:
     return (cache or Cache(cache_dir())).has(_key(usable))
 
 
+def key(spec: KernelSpec) -> str:
+    """The key of the kernel that ``obtain`` would return.
+
+    Raises:
+        HarnessError: none of its sources is usable here.
+        UsageError: it is a ready image that is not there.
+    """
+    usable = _usable(spec)[0]
+    return local_image(spec, usable).key if isinstance(usable, ImageSource) else _key(usable)
+
+
 def state(spec: KernelSpec, cache: Cache | None = None) -> str:
     """``built``, ``on disk`` (its source is) or ``to fetch``."""
     cache = cache or Cache(cache_dir())

@@ -9,6 +9,7 @@ runs/<id>/meta/readers.json                    what patched kernels understand
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -32,6 +33,9 @@ MADE_BY: Mapping[str, str] = {
     SELFTEST: "khoci selftest",
     BISECTION: "khoci bisect",
 }
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_STAMP = re.compile(r"\d{8}-\d{6}-", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,15 @@ class RunFolder:
             raise UsageError(f"{self.path}: is not the folder of a run") from None
 
 
-def new_run(parent: Path, request: Mapping[str, Any]) -> RunFolder:
-    """Begin a run; its id is the time in UTC and a few letters that keep it apart."""
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    folder = RunFolder(parent / f"{stamp}-{secrets.token_hex(2)}")
+def new_run(parent: Path, request: Mapping[str, Any], name: str | None = None) -> RunFolder:
+    """Begin a run.
+
+    Args:
+        parent: the folder of all runs.
+        request: what is asked for.
+        name: its id; by default the time in UTC and a few letters that keep it apart.
+    """
+    folder = RunFolder(parent / (name or _stamp(datetime.now(UTC), secrets.token_hex(2))))
     write_atomic(folder.meta("run.json"), json.dumps(request, indent=2) + "\n")
     return folder
 
@@ -114,9 +123,34 @@ def open_run(parent: Path, run_id: str) -> RunFolder:
     raise UsageError(f"no run '{run_id}' in {parent}/")
 
 
+def run_named(parent: Path, name: str) -> RunFolder | None:
+    """The run with this id, if it has begun.
+
+    Raises:
+        UsageError: no run can have such an id.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"'{name}' cannot be the id of a run: letters, digits and . _ - only")
+    folder = RunFolder(parent / name)
+    return folder if folder.meta("run.json").is_file() else None
+
+
 def all_runs(parent: Path) -> list[RunFolder]:
     """All runs, in the order in which they began."""
-    return [RunFolder(path.parent.parent) for path in sorted(parent.glob("*/meta/run.json"))]
+    runs = [RunFolder(path.parent.parent) for path in parent.glob("*/meta/run.json")]
+    return sorted(runs, key=_began)
+
+
+def _began(folder: RunFolder) -> str:
+    """What runs are ordered by: their id, where it is a time."""
+    if _STAMP.match(folder.id):
+        return folder.id
+    began = folder.meta("run.json").stat().st_mtime
+    return _stamp(datetime.fromtimestamp(began, UTC), folder.id)
+
+
+def _stamp(when: datetime, more: str) -> str:
+    return f"{when:%Y%m%d-%H%M%S}-{more}"
 
 
 def latest_run(parent: Path, kind: str = MATRIX) -> RunFolder:

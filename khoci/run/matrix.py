@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ from khoci.kernel.store import obtain
 from khoci.proc import PARENT_DEATH, require_tool
 from khoci.progress import Progress
 from khoci.results import CellResult, SeriesInRun
+from khoci.run.cost import seconds_of
 from khoci.run.folder import RunFolder
 from khoci.run.local import run_cells
 from khoci.run.patched import with_patched
+from khoci.run.shards import MOST_SHARDS, Shard, fitting_count, parsed, shards
 from khoci.run.watcher import Watcher
 from khoci.scenario import definitions, select
 from khoci.scenario.base import NotPossibleError
@@ -56,6 +59,7 @@ class Plan:
         faults: what is broken on purpose.
         series: the series that the run is about, if it is about one.
         only: the pairs, where they are not those of the word.
+        shard: the part that is run, ``1/8``; empty if it is all.
     """
 
     kernels: tuple[str, ...]
@@ -67,10 +71,39 @@ class Plan:
     faults: tuple[str, ...] = ()
     series: SeriesInRun | None = None
     only: tuple[tuple[str, str], ...] = ()
+    shard: str = ""
 
     @property
+    def whole(self) -> Plan:
+        """The plan that it is a shard of."""
+        return replace(self, shard="")
+
+    @cached_property
     def cells(self) -> list[Cell]:
-        """All cells, in the order of the table; with faults, each kernel to itself with each."""
+        """Its cells, in the order of the table: all, or those of its shard."""
+        if not self.shard:
+            return self._all_cells()
+        number, of = parsed(self.shard)
+        chosen = {*self.shards(of)[number - 1].cells}
+        return [cell for cell in self._all_cells() if cell in chosen]
+
+    def shards(self, count: int | None = None, most: int = MOST_SHARDS) -> tuple[Shard, ...]:
+        """The parts of the whole plan, those that take longest first.
+
+        Args:
+            count: how many; by default as many as are worth their while.
+            most: how many at most, if none is given.
+        """
+        known = {scenario.name: scenario for scenario in select(self.scenarios)}
+        together = groups(self._all_cells(), known)
+
+        def cost(group: Sequence[Cell]) -> float:
+            return seconds_of(group, known, self.guest.memory)
+
+        return shards(together, cost, count or fitting_count(together, cost, most))
+
+    def _all_cells(self) -> list[Cell]:
+        """With faults, each kernel to itself with each of them."""
         if not self.faults:
             if self.only:
                 return cells_of(self.only, self.scenarios)
@@ -270,7 +303,8 @@ def silent_patterns(plan: Plan, results: Sequence[CellResult]) -> list[str]:
     releases = [abi.name for abi in load_releases(default_folder()).all]
     named = {name.partition(":")[0] for name in plan.scenarios}
     full = plan.pairs == "all" and {*releases} <= {*plan.kernels} and {*definitions()} <= named
-    return never_matched(shipped(), results, releases) if full and not plan.faults else []
+    whole = full and not plan.faults and not plan.shard
+    return never_matched(shipped(), results, releases) if whole else []
 
 
 def _tamper(name: str) -> Tamper:

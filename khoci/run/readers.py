@@ -16,7 +16,7 @@ _SCHEMA = 1
 
 def keep(folder: RunFolder, readers: Iterable[Abi]) -> None:
     """Keep these patched kernels beside those that the run has already."""
-    known = {abi.name: abi for abi in (*_kept(folder), *readers)}
+    known = {abi.name: abi for abi in (*kept(folder), *readers)}
     if known:
         data = {"schema": _SCHEMA, "readers": [asdict(abi) for abi in known.values()]}
         write_atomic(folder.meta("readers.json"), json.dumps(data, indent=2) + "\n")
@@ -28,10 +28,15 @@ def with_kept(releases: Releases, folder: RunFolder) -> Releases:
     Raises:
         UsageError: what the run keeps of them was written by another version of khoci.
     """
-    return releases.with_patched(_kept(folder))
+    return releases.with_patched(kept(folder))
 
 
-def _kept(folder: RunFolder) -> list[Abi]:
+def kept(folder: RunFolder) -> list[Abi]:
+    """What a run keeps of its patched kernels.
+
+    Raises:
+        UsageError: it was written by another version of khoci.
+    """
     file = folder.meta("readers.json")
     try:
         data = json.loads(file.read_text(encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""Engines that run cells on other machines: khoci only describes the work, and merges."""
