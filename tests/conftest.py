@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 
 from hypothesis import settings
@@ -9,3 +10,6 @@ settings.load_profile("khoci")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """What a shell runs in the background ignores SIGINT, and so would all that is started here."""
+
+os.environ["KHOCI_NO_CELL_CACHE"] = "1"
+"""A test wants to see what cells do now; tests of the cell cache take this away."""

@@ -20,7 +20,7 @@ from khoci.config.kernels import (
 from khoci.errors import HarnessError, UsageError
 from khoci.kernel import store
 from khoci.kernel.build import How
-from khoci.kernel.cache import STALE_TREE, Cache, remove
+from khoci.kernel.cache import CELL, STALE_TREE, Cache, remove
 from khoci.kernel.configure import request_of
 from khoci.kernel.fragments import applicable, render
 from khoci.kernel.made import made_config
@@ -176,6 +176,7 @@ def collect_garbage(
     """Show what the cache holds, and delete a part of it.
 
     Without an option nothing is deleted. Trees that a killed build left behind go with any.
+    Cells are results that need not run again, with their evidence.
     A kept tree has the objects that patched kernels of one source and config share; it can be
     made anew at any time.
 
@@ -215,10 +216,15 @@ def _state(spec: KernelSpec) -> tuple[str, str]:
 
 def _show(entries: Iterable[Entry]) -> None:
     entries = list(entries)
-    for entry in entries:
+    cells = [entry for entry in entries if entry.kind == CELL]
+    for entry in (entry for entry in entries if entry.kind != CELL):
         days = max(0, time.time() - entry.used) / _DAY_SECONDS
         size = _megabytes([entry])
         click.echo(f"{size:>6} MB  {days:>4.0f} days  {entry.kind:<12}  {entry.name}")
+    if cells:
+        days = max(0, time.time() - max(entry.used for entry in cells)) / _DAY_SECONDS
+        count = sum(entry.path.suffix == ".json" for entry in cells)
+        click.echo(f"{_megabytes(cells):>6} MB  {days:>4.0f} days  {'cells':<12}  {count} results")
     click.echo(f"{_megabytes(entries):>6} MB in {cache_dir()}")
 
 

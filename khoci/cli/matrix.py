@@ -10,33 +10,30 @@ from click.core import ParameterSource
 
 from khoci.cli.completing import complete_matrices, complete_runs
 from khoci.cli.listing import list_command
-from khoci.cli.live import watcher_for
 from khoci.cli.merge import merge_command
 from khoci.cli.options import (
     json_option,
     judge,
     load,
     matrix_options,
+    no_cell_cache_option,
     no_policy_option,
     no_sandbox_option,
     series_options,
-    tell,
 )
 from khoci.cli.planned import planned
 from khoci.cli.planning import plan_command
 from khoci.cli.rundiff import diff_command
+from khoci.cli.running import HowToRun, run_here, tell_otherwise
 from khoci.cli.telling import tell_report
-from khoci.config.kernels import Kernels
 from khoci.config.matrix import DEFAULT_MATRIX
 from khoci.errors import UsageError
 from khoci.kernel.cache import Cache
 from khoci.paths import cache_dir
-from khoci.progress import progress_for
 from khoci.report import plain
-from khoci.run.folder import RUNS, RunFolder, latest_run, new_run, open_run, run_named
-from khoci.run.keys import keep_keys
-from khoci.run.matrix import Plan, prepare, remaining, run_matrix, silent_patterns
-from khoci.run.readers import keep
+from khoci.run.cellcache import CellCache
+from khoci.run.folder import RUNS, RunFolder, latest_run, open_run, run_named
+from khoci.run.matrix import Plan, silent_patterns
 from khoci.run.reported import plan_of, report_of
 from khoci.run.shards import parsed
 from khoci.series.known import is_as_in_run
@@ -78,6 +75,7 @@ def _shard(_context: click.Context, _parameter: click.Parameter, value: str | No
 @click.option("--resume", is_flag=True, help="go on with the last run, or the one of --run")
 @click.option("--run", "run", shell_complete=complete_runs, help="the run to resume, by id or path")
 @no_policy_option
+@no_cell_cache_option
 @no_sandbox_option
 @json_option
 @click.pass_context
@@ -97,6 +95,7 @@ def run_command(
     each_patch: bool,
     resume: bool,
     no_policy: bool,
+    no_cell_cache: bool,
     no_sandbox: bool,
     as_json: bool,
 ) -> None:
@@ -131,13 +130,15 @@ def run_command(
         )
         plan = replace(plan, shard=shard)
         folder = _begun(plan, run_id)
-    folder = _run(plan, known.trusted() if no_sandbox else known, folder, jobs, run_id)
+    how = HowToRun(jobs, run_id, cells=None if no_cell_cache else CellCache(Cache(cache_dir())))
+    folder, otherwise = run_here(plan, known.trusted() if no_sandbox else known, folder, how)
     report = report_of(folder, plan, policy)
     if as_json:
         click.echo(plain.render(report), nl=False)
     else:
         tell_report(report, silent_patterns(plan, report.results))
         click.echo(f"results: {folder.path}/")
+    tell_otherwise(otherwise)
     made_of = plan.series.bases if plan.series else {}
     context.exit(judge(report.results, None if no_policy else policy, plan.kernels, made_of))
 
@@ -168,17 +169,3 @@ def _check_series(plan: Plan) -> None:
             f"{plan.series.label} was applied again or removed since: this run cannot go on, "
             f"begin another: khoci matrix run --series {plan.series.label}"
         )
-
-
-def _run(
-    plan: Plan, known: Kernels, folder: RunFolder | None, jobs: int, run_id: str | None
-) -> RunFolder:
-    """Run what has no result yet; a new run has its folder when its kernels are there."""
-    wanted = remaining(plan, folder) if folder else plan.cells
-    bench = prepare(plan, known, wanted, cache_dir(), progress_for(), tell) if wanted else None
-    folder = folder or new_run(RUNS, plan.to_json(), run_id)
-    if bench is not None:
-        keep(folder, bench.releases.patched.values())
-        keep_keys(folder, {name: kernel.key for name, kernel in bench.kernels.items()})
-        run_matrix(bench, wanted, folder, jobs, watcher_for())
-    return folder

@@ -94,6 +94,13 @@ no_policy_option = click.option(
     "--no-policy", is_flag=True, help="leave it to others to judge; a failed harness is still told"
 )
 
+no_cell_cache_option = click.option(
+    "--no-cell-cache",
+    is_flag=True,
+    envvar="KHOCI_NO_CELL_CACHE",
+    help="run all cells, also those whose result is known, and keep none of the results",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="the same for programs")
 
 guest_option = click.option(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 IMAGE, SYSTEM_MAP, CONFIG = "bzImage", "System.map", "config"
 METADATA, LOG = "metadata.json", "build.log"
 KEPT_TREE, STALE_TREE = "kept tree", "stale tree"
+CELL = "cell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,8 @@ class Cache:
 
     ``linux`` is the repository that `khoci tree init` makes, ``series`` holds fetched series,
     ``b4`` its state.
-    ``definitions`` has what `khoci.kernel.definitions` keeps of sources.
+    ``definitions`` has what `khoci.kernel.definitions` keeps of sources, ``cell_results`` and
+    ``cell_files`` what `khoci.run.cellcache` keeps of cells.
     """
 
     def __init__(self, root: Path) -> None:
@@ -104,6 +106,8 @@ class Cache:
         self.series = root / "series"
         self.b4 = root / "b4"
         self.definitions = root / "definitions"
+        self.cell_results = root / "cells" / "results"
+        self.cell_files = root / "cells" / "files"
 
     def folder(self, key: str) -> Path:
         """Where the kernel with ``key`` lies once it is complete."""
@@ -172,6 +176,8 @@ class Cache:
         found += _file_entries(self.downloads, "download")
         found += _file_entries(self.initramfs, "initramfs")
         found += _file_entries(self.definitions, "definitions")
+        found += _file_entries(self.cell_results, CELL)
+        found += _file_entries(self.cell_files, CELL)
         found += [_tree_entry(tree) for tree in trees.not_held(self.trees)]
         return found
 

@@ -307,6 +307,13 @@ def silent_patterns(plan: Plan, results: Sequence[CellResult]) -> list[str]:
     return never_matched(shipped(), results, releases) if whole else []
 
 
+Stored = Callable[[Cell, CellResult], None]
+
+
+def tell_nobody(_cell: Cell, _result: CellResult) -> None:
+    """Nobody wants to know that a result is stored."""
+
+
 def _tamper(name: str) -> Tamper:
     """Makes the fault of this name in a handover.
 
@@ -326,9 +333,14 @@ def _tamper(name: str) -> Tamper:
 
 
 def run_matrix(
-    bench: Bench, wanted: Sequence[Cell], folder: RunFolder, jobs: int, watcher: Watcher
+    bench: Bench,
+    wanted: Sequence[Cell],
+    folder: RunFolder,
+    jobs: int,
+    watcher: Watcher,
+    stored: Stored = tell_nobody,
 ) -> None:
-    """Run the cells and store each result as it comes in."""
+    """Run the cells and store each result as it comes in; ``stored`` is called after that."""
 
     async def run(group: Sequence[Cell]) -> Sequence[CellResult]:
         watcher.started(tuple(group))
@@ -341,6 +353,7 @@ def run_matrix(
     def done(group: Sequence[Cell], results: Sequence[CellResult]) -> None:
         for cell, result in zip(group, results, strict=True):
             folder.store(cell.name, result)
+            stored(cell, result)
         watcher.finished(tuple(group), results)
 
     task = f"running {len(wanted)} cells ({bench.accelerator.name}, -j {jobs})"

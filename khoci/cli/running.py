@@ -1,0 +1,93 @@
+"""Running a plan on this machine."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from khoci.cli.live import watcher_for
+from khoci.cli.options import tell
+from khoci.compat.bench import Bench
+from khoci.compat.plan import Cell
+from khoci.config.kernels import Kernels
+from khoci.paths import cache_dir
+from khoci.progress import progress_for
+from khoci.results import CellResult
+from khoci.run.cellcache import CellCache
+from khoci.run.cellkey import cell_keys
+from khoci.run.folder import RUNS, RunFolder, new_run
+from khoci.run.keys import keep_keys
+from khoci.run.matrix import Plan, prepare, remaining, run_matrix
+from khoci.run.readers import keep
+from khoci.run.reuse import Otherwise, compared, take
+
+
+@dataclass(frozen=True)
+class HowToRun:
+    """How cells are run.
+
+    Attributes:
+        jobs: cells at once.
+        run_id: of a new run; None for one made of the time.
+        cells: results that need not run again; None where all shall.
+    """
+
+    jobs: int
+    run_id: str | None = None
+    cells: CellCache | None = None
+
+
+def run_here(
+    plan: Plan, known: Kernels, folder: RunFolder | None, how: HowToRun
+) -> tuple[RunFolder, list[Otherwise]]:
+    """Run what has no result yet; a new run has its folder when its kernels are there.
+
+    Returns:
+        the run, and what ended otherwise than the cell cache has it.
+    """
+    wanted = remaining(plan, folder) if folder else plan.cells
+    bench = prepare(plan, known, wanted, cache_dir(), progress_for(), tell) if wanted else None
+    folder = folder or new_run(RUNS, plan.to_json(), how.run_id)
+    if bench is None:
+        return folder, []
+    keep(folder, bench.releases.patched.values())
+    keep_keys(folder, {name: kernel.key for name, kernel in bench.kernels.items()})
+    if how.cells is None:
+        run_matrix(bench, wanted, folder, how.jobs, watcher_for())
+        return folder, []
+    return folder, _with_cache(bench, wanted, folder, how.jobs, how.cells)
+
+
+def tell_otherwise(found: Sequence[Otherwise]) -> None:
+    """Say what makes the cell cache doubtful."""
+    for each in found:
+        click.echo(f"khoci: the cell cache is not to be trusted: {each}", err=True)
+    if found:
+        click.echo(
+            "khoci: these cells are not deterministic, or depend on what is not in their key: "
+            "run again with --no-cell-cache",
+            err=True,
+        )
+
+
+def _with_cache(
+    bench: Bench, wanted: Sequence[Cell], folder: RunFolder, jobs: int, cells: CellCache
+) -> list[Otherwise]:
+    keys = cell_keys(bench)
+    reused = take(keys, cells, wanted, folder, random.sample)
+
+    def stored(cell: Cell, result: CellResult) -> None:
+        cells.keep(keys.key(cell), cell, result, folder)
+
+    if reused.cached or reused.again:
+        click.echo(
+            f"{len(reused.cached)} of {len(wanted)} cells are known and not run again; "
+            f"{len(reused.again)} run to compare",
+            err=True,
+        )
+    if reused.left:
+        run_matrix(bench, reused.left, folder, jobs, watcher_for(), stored)
+    return compared(reused, folder)
