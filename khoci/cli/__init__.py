@@ -32,6 +32,7 @@ _COMMANDS = {
     "scenario": ("khoci.cli.scenario", "scenario_group"),
     "series": ("khoci.cli.series", "series_group"),
     "show": ("khoci.cli.show", "show_command"),
+    "store": ("khoci.cli.store", "store_group"),
     "tree": ("khoci.cli.tree", "tree_group"),
 }
 

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from khoci.cli.completing import complete_kernels
-from khoci.cli.options import echo_json, json_option, no_sandbox_option, with_stored
+from khoci.cli.options import (
+    echo_json,
+    json_option,
+    no_sandbox_option,
+    store_option,
+    with_stored,
+)
 from khoci.config.kernels import (
     DebianImageSource,
     DebianSource,
@@ -18,7 +24,7 @@ from khoci.config.kernels import (
     load_kernels,
 )
 from khoci.errors import HarnessError, UsageError
-from khoci.kernel import store
+from khoci.kernel import store as stored
 from khoci.kernel.build import How
 from khoci.kernel.cache import CELL, STALE_TREE, Cache, remove
 from khoci.kernel.configure import request_of
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
 
     from khoci.config.kernels import Kernels, KernelSpec
     from khoci.kernel.cache import Entry
+    from khoci.kernel.shared import Shared
 
 _DAY_SECONDS = 86400
 _SCHEMA = 1
@@ -80,6 +87,7 @@ def list_kernels(kernels: Kernels, *, as_json: bool) -> None:
 @click.argument("names", nargs=-1, shell_complete=complete_kernels)
 @click.option("--all", "everything", is_flag=True, help="All that a file defines.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Jobs of make. [default: cores]")
+@store_option
 @no_sandbox_option
 @json_option
 @click.pass_context
@@ -89,10 +97,13 @@ def build_kernels(
     *,
     everything: bool,
     jobs: int | None,
+    store: Shared | None,
     no_sandbox: bool,
     as_json: bool,
 ) -> None:
     """Build kernels that are not built yet, and print where each image is.
+
+    With --store they are taken from there, or put there when they are built.
 
     Example: khoci kernel build 6.17 7.3
     """
@@ -105,7 +116,7 @@ def build_kernels(
     progress = progress_for()
     found = []
     for spec in specs:
-        artifact = store.obtain(spec, progress, how=How(jobs=jobs))
+        artifact = stored.obtain(spec, progress, how=How(jobs=jobs), shared=store)
         found.append(
             {"name": artifact.name, "release": artifact.release, "image": str(artifact.image)}
         )
@@ -134,13 +145,13 @@ def show_config(kernels: Kernels, name: str, *, fragment: bool, no_sandbox: bool
             asked = applicable(asked, request.spans, (release[0], release[1]))
         click.echo(render(asked), nl=False)
         return
-    if store.is_cached(spec):
-        config = store.obtain(spec).config_text()
+    if stored.is_cached(spec):
+        config = stored.obtain(spec).config_text()
         if config is None:
             raise UsageError(f"{spec.name}: nobody knows the config of this image")
         click.echo(_printable(config), nl=False)
         return
-    with store.configured(spec, progress_for()) as make:
+    with stored.configured(spec, progress_for()) as make:
         click.echo(_printable(made_config(spec.name, make.tree)), nl=False)
 
 
@@ -159,7 +170,7 @@ def shell(context: click.Context, name: str, command: tuple[str, ...], *, no_san
     """
     kernels: Kernels = context.obj
     spec = (kernels.trusted() if no_sandbox else kernels).select(name)
-    with store.configured(spec, progress_for()) as make:
+    with stored.configured(spec, progress_for()) as make:
         click.echo(f"build with: {' '.join(make.command())}", err=True)
         code = make.call(command or (os.environ.get("SHELL", "/bin/sh"),))
     context.exit(code)
@@ -209,7 +220,7 @@ def _plain(spec: KernelSpec) -> dict[str, str]:
 
 def _state(spec: KernelSpec) -> tuple[str, str]:
     try:
-        return store.state(spec), store.origin(spec)
+        return stored.state(spec), stored.origin(spec)
     except HarnessError as error:
         return "no source", str(error)
 

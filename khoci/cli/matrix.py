@@ -20,6 +20,7 @@ from khoci.cli.options import (
     no_policy_option,
     no_sandbox_option,
     series_options,
+    store_option,
 )
 from khoci.cli.planned import planned
 from khoci.cli.planning import plan_command
@@ -29,6 +30,7 @@ from khoci.cli.telling import tell_report
 from khoci.config.matrix import DEFAULT_MATRIX
 from khoci.errors import UsageError
 from khoci.kernel.cache import Cache
+from khoci.kernel.shared import Shared
 from khoci.paths import cache_dir
 from khoci.report import plain
 from khoci.run.cellcache import CellCache
@@ -76,6 +78,7 @@ def _shard(_context: click.Context, _parameter: click.Parameter, value: str | No
 @click.option("--run", "run", shell_complete=complete_runs, help="the run to resume, by id or path")
 @no_policy_option
 @no_cell_cache_option
+@store_option
 @no_sandbox_option
 @json_option
 @click.pass_context
@@ -91,6 +94,7 @@ def run_command(
     shard: str,
     run_id: str | None,
     run: str | None,
+    store: Shared | None,
     *,
     each_patch: bool,
     resume: bool,
@@ -130,7 +134,7 @@ def run_command(
         )
         plan = replace(plan, shard=shard)
         folder = _begun(plan, run_id)
-    how = HowToRun(jobs, run_id, cells=None if no_cell_cache else CellCache(Cache(cache_dir())))
+    how = HowToRun(jobs, run_id, None if no_cell_cache else CellCache(Cache(cache_dir())), store)
     folder, otherwise = run_here(plan, known.trusted() if no_sandbox else known, folder, how)
     report = report_of(folder, plan, policy)
     if as_json:

@@ -27,6 +27,7 @@ from khoci.config.matrix import (
 from khoci.config.policy import Policy, load_policy
 from khoci.errors import EXIT_DISAGREE, EXIT_HARNESS, EXIT_OK, KhociError
 from khoci.kernel.cache import Cache
+from khoci.kernel.shared import Shared
 from khoci.paths import cache_dir, data_dir
 from khoci.results import CellResult
 from khoci.scenario import definitions
@@ -99,6 +100,22 @@ no_cell_cache_option = click.option(
     is_flag=True,
     envvar="KHOCI_NO_CELL_CACHE",
     help="run all cells, also those whose result is known, and keep none of the results",
+)
+
+
+def opened(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> Shared | None:
+    """The store of an option's value."""
+    return Shared(value) if value else None
+
+
+store_option = click.option(
+    "--store",
+    metavar="URL",
+    envvar="KHOCI_STORE",
+    callback=opened,
+    help="kernels that machines share: a folder, s3://..., gs://...",
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="the same for programs")

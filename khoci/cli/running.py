@@ -13,6 +13,8 @@ from khoci.cli.options import tell
 from khoci.compat.bench import Bench
 from khoci.compat.plan import Cell
 from khoci.config.kernels import Kernels
+from khoci.kernel.shared import Shared
+from khoci.kernel.store import fetch
 from khoci.paths import cache_dir
 from khoci.progress import progress_for
 from khoci.results import CellResult
@@ -33,11 +35,13 @@ class HowToRun:
         jobs: cells at once.
         run_id: of a new run; None for one made of the time.
         cells: results that need not run again; None where all shall.
+        shared: where kernels are taken from.
     """
 
     jobs: int
     run_id: str | None = None
     cells: CellCache | None = None
+    shared: Shared | None = None
 
 
 def run_here(
@@ -49,10 +53,13 @@ def run_here(
         the run, and what ended otherwise than the cell cache has it.
     """
     wanted = remaining(plan, folder) if folder else plan.cells
-    bench = prepare(plan, known, wanted, cache_dir(), progress_for(), tell) if wanted else None
+    if not wanted:
+        return folder or new_run(RUNS, plan.to_json(), how.run_id), []
+    if how.shared:
+        for name in {name for cell in wanted for name in cell.pair}:
+            fetch(known.select(name), how.shared)
+    bench = prepare(plan, known, wanted, cache_dir(), progress_for(), tell)
     folder = folder or new_run(RUNS, plan.to_json(), how.run_id)
-    if bench is None:
-        return folder, []
     keep(folder, bench.releases.patched.values())
     keep_keys(folder, {name: kernel.key for name, kernel in bench.kernels.items()})
     if how.cells is None:

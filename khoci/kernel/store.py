@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from khoci.config.kernels import DebianImageSource, ImageSource
@@ -15,6 +16,7 @@ from khoci.kernel.download import NotThereError, UnreachableError, file_sha256
 from khoci.kernel.images import local_image, package_key, unpack_packages
 from khoci.kernel.job import Job, inputs_of
 from khoci.kernel.limits import LIMITS, Limits
+from khoci.kernel.shared import Shared, pull, push
 from khoci.kernel.source import describe, identity, on_disk
 from khoci.kernel.workspace import Shop, work_space
 from khoci.paths import cache_dir
@@ -30,16 +32,28 @@ if TYPE_CHECKING:
 Usable = Job | ImageSource | DebianImageSource
 
 
+@dataclass(frozen=True)
+class Places:
+    """What getting a kernel needs besides its source: see `obtain`."""
+
+    cache: Cache
+    progress: Progress
+    how: How
+    shared: Shared | None
+
+
 def obtain(
     spec: KernelSpec,
     progress: Progress | None = None,
     cache: Cache | None = None,
     how: How | None = None,
+    shared: Shared | None = None,
 ) -> Artifact:
     """The kernel, ready to boot.
 
-    What the cache has is returned at once, without network. Otherwise the first usable source is
-    taken; one that cannot be fetched now makes way for the next.
+    What the cache has is returned at once, without network; what the shared store has is taken
+    from there. Otherwise the first usable source is taken; one that cannot be fetched now makes
+    way for the next.
 
     Args:
         spec: the kernel.
@@ -47,6 +61,7 @@ def obtain(
         cache: where kernels are, the user's if not given.
         how: to build it. There is no way around the sandbox of an ``untrusted`` kernel here: who
             wants that says that it is trusted (``Kernels.trusted``).
+        shared: where other machines find the kernel too; it is put there if it has to be built.
 
     Raises:
         BuildError: it cannot be built, or exceeds a limit of the sandbox.
@@ -58,10 +73,23 @@ def obtain(
     for usable in _usable(spec):
         try:
             with one_line(spec.name, cache.root):
-                return _obtain(spec, usable, cache, progress, how or How())
+                return _obtain(spec, usable, Places(cache, progress, how or How(), shared))
         except (NotThereError, UnreachableError) as error:
             failure = error
     raise HarnessError(f"{spec.name}: {failure}")
+
+
+def fetch(spec: KernelSpec, shared: Shared, cache: Cache | None = None) -> bool:
+    """Take the kernel from a shared store, unless the cache has it; False if neither has it.
+
+    Raises:
+        HarnessError: the store cannot be read, or has other bytes than it says.
+    """
+    cache, usable = cache or Cache(cache_dir()), _usable(spec)[0]
+    if isinstance(usable, ImageSource) or cache.has(_key(usable)):
+        return True
+    with cache.locked(_key(usable)):
+        return cache.has(_key(usable)) or pull(shared, cache, _key(usable))
 
 
 def is_cached(spec: KernelSpec, cache: Cache | None = None) -> bool:
@@ -146,25 +174,24 @@ def _usable(spec: KernelSpec) -> list[Usable]:
     return found
 
 
-def _obtain(
-    spec: KernelSpec,
-    usable: Usable,
-    cache: Cache,
-    progress: Progress,
-    how: How,
-) -> Artifact:
+def _obtain(spec: KernelSpec, usable: Usable, where: Places) -> Artifact:
     if isinstance(usable, ImageSource):
         return local_image(spec, usable)
-    key = _key(usable)
+    key, cache, shared = _key(usable), where.cache, where.shared
     if not cache.has(key):
         with cache.locked(key):
-            if cache.has(key):
-                pass
-            elif isinstance(usable, Job):
-                build(usable, cache, progress, how)
-            else:
-                unpack_packages(spec, usable, cache, progress)
+            if not cache.has(key) and not (shared and pull(shared, cache, key)):
+                _make(spec, usable, where)
+    if shared:
+        push(shared, cache, key)
     return _artifact(spec, key, cache)
+
+
+def _make(spec: KernelSpec, usable: Job | DebianImageSource, where: Places) -> None:
+    if isinstance(usable, Job):
+        build(usable, where.cache, where.progress, where.how)
+    else:
+        unpack_packages(spec, usable, where.cache, where.progress)
 
 
 def _key(usable: Job | DebianImageSource) -> str:
