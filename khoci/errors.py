@@ -3,7 +3,8 @@
 KhociError
 ├── UsageError      2  the user asked for something wrong (a name, a key, a file)
 └── HarnessError    3  the host or khoci failed; never blamed on a kernel
-    └── BuildError  3  a kernel could not be configured or built
+    ├── BuildError  3  a kernel could not be configured or built
+    └── UnfitError  3  this host cannot run cells; 75 where another one can be asked
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ EXIT_OK = 0
 EXIT_DISAGREE = 1
 EXIT_USAGE = 2
 EXIT_HARNESS = 3
+EXIT_GIVEN_BACK = 75
+"""Nothing was run here, another machine may: EX_TEMPFAIL of sysexits.h."""
 EXIT_INTERRUPTED = 130
 EXIT_CLOSED = 141
 """Nobody reads the output any more; as of a program that SIGPIPE ends."""
@@ -48,3 +51,7 @@ class HarnessError(KhociError):
 
 class BuildError(HarnessError):
     """A kernel could not be configured or built."""
+
+
+class UnfitError(HarnessError):
+    """This host lacks what cells need: QEMU is not there, or no guest comes up with it."""

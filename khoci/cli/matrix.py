@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
 from khoci.cli.completing import complete_matrices, complete_runs
+from khoci.cli.distributing import ENGINES, LOCAL, asked, run_elsewhere
 from khoci.cli.listing import list_command
 from khoci.cli.merge import merge_command
 from khoci.cli.options import (
@@ -21,28 +23,31 @@ from khoci.cli.options import (
     no_sandbox_option,
     series_options,
     store_option,
+    tell,
 )
 from khoci.cli.planned import planned
-from khoci.cli.planning import plan_command
+from khoci.cli.planning import plan_command, said
 from khoci.cli.rundiff import diff_command
 from khoci.cli.running import HowToRun, run_here, tell_otherwise
 from khoci.cli.telling import tell_report
 from khoci.config.matrix import DEFAULT_MATRIX
-from khoci.errors import UsageError
+from khoci.errors import EXIT_GIVEN_BACK, UnfitError, UsageError
 from khoci.kernel.cache import Cache
 from khoci.kernel.shared import Shared
 from khoci.paths import cache_dir
 from khoci.report import plain
 from khoci.run.cellcache import CellCache
+from khoci.run.elsewhere import asked_of, bring_together
 from khoci.run.folder import RUNS, RunFolder, latest_run, open_run, run_named
 from khoci.run.matrix import Plan, silent_patterns
 from khoci.run.reported import plan_of, report_of
+from khoci.run.reuse import Otherwise
 from khoci.run.shards import parsed
 from khoci.series.known import is_as_in_run
 
 _OF_THE_PLAN = (
     *("matrix", "kernels", "scenarios", "pairs", "accel", "series", "each_patch"),
-    *("shard", "run_id"),
+    *("shard", "run_id", "output", "shards"),
 )
 
 
@@ -74,6 +79,16 @@ def _shard(_context: click.Context, _parameter: click.Parameter, value: str | No
 @click.option("-j", "--jobs", type=click.IntRange(1), default=os.cpu_count(), help="cells at once")
 @click.option("--shard", metavar="I/N", callback=_shard, help="only this part of N, from 1/N on")
 @click.option("--run-id", metavar="ID", help="of the run; if it is there, go on with it")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="its folder, instead of runs/<id>"
+)
+@click.option("--on", type=click.Choice(ENGINES), help="on other machines, by this engine")
+@click.option("--shards", type=click.IntRange(1, 100_000), metavar="N", help="parts for --on")
+@click.option(
+    "--give-back",
+    is_flag=True,
+    help="end with 75, and nothing run, where no guest comes up: another machine may do it",
+)
 @click.option("--resume", is_flag=True, help="go on with the last run, or the one of --run")
 @click.option("--run", "run", shell_complete=complete_runs, help="the run to resume, by id or path")
 @no_policy_option
@@ -94,9 +109,13 @@ def run_command(
     shard: str,
     run_id: str | None,
     run: str | None,
+    output: Path | None,
+    on: str | None,
+    shards: int | None,
     store: Shared | None,
     *,
     each_patch: bool,
+    give_back: bool,
     resume: bool,
     no_policy: bool,
     no_cell_cache: bool,
@@ -116,15 +135,19 @@ def run_command(
     one run of all parts. With --no-policy it is left to that to judge them: the exit code is 0
     then, whatever the kernels do, and 3 if the harness failed.
 
+    With --on slurm the shards are the tasks of an array job that sbatch submits from here, and
+    they are followed, merged and judged as a run of here. ^C cancels the job; if khoci is killed
+    the job goes on, and --resume follows it and submits what is missing.
+
     The JSON is that of `khoci report --format json`.
 
     Example: khoci matrix run releases --series kho-fixes --scenarios memfd
     """
-    folder = None
     if resume or run:
         _only_resume(context)
-        folder = open_run(RUNS, run) if run else latest_run(RUNS)
-        plan = plan_of(folder)
+        there = open_run(RUNS, run) if run else latest_run(RUNS)
+        folder: RunFolder | None = there
+        plan = plan_of(there)
         _check_series(plan)
         _, known, policy = load(plan.matrix)
     else:
@@ -133,9 +156,27 @@ def run_command(
             (config, known), kernels, scenarios, pairs, accel, series, each_patch=each_patch
         )
         plan = replace(plan, shard=shard)
-        folder = _begun(plan, run_id)
-    how = HowToRun(jobs, run_id, None if no_cell_cache else CellCache(Cache(cache_dir())), store)
-    folder, otherwise = run_here(plan, known.trusted() if no_sandbox else known, folder, how)
+        folder = _begun(plan, run_id, output)
+    known = known.trusted() if no_sandbox else known
+    cells = None if no_cell_cache else CellCache(Cache(cache_dir()))
+    how = HowToRun(jobs, run_id, cells, store, output, checked=give_back)
+    otherwise: list[Otherwise] = []
+    before = asked_of(folder) if folder else None
+    if on in (None, LOCAL) and (before is None or on == LOCAL):
+        if folder and before:
+            bring_together(folder)
+        try:
+            folder, otherwise = run_here(plan, known, folder, how)
+        except UnfitError as error:
+            if not give_back:
+                raise
+            tell(error)
+            context.exit(EXIT_GIVEN_BACK)
+    else:
+        folder = folder or how.begin(plan)
+        words = (*said(context), *_passed_on(context))
+        request = before or asked(on or "", plan, words, shards, _given_jobs(context))
+        run_elsewhere(plan, known, folder, request, store)
     report = report_of(folder, plan, policy)
     if as_json:
         click.echo(plain.render(report), nl=False)
@@ -147,16 +188,35 @@ def run_command(
     context.exit(judge(report.results, None if no_policy else policy, plan.kernels, made_of))
 
 
-def _begun(plan: Plan, run_id: str | None) -> RunFolder | None:
-    """The run of this id, if it has begun.
+def _begun(plan: Plan, run_id: str | None, output: Path | None) -> RunFolder | None:
+    """The run of this id or in this folder, if it has begun.
 
     Raises:
         UsageError: it is a run of something else.
     """
-    folder = None if run_id is None else run_named(RUNS, run_id)
+    if output is not None and run_id is not None:
+        raise UsageError("--run-id names a run in runs/, -o a folder: give one of them")
+    there = RunFolder(output) if output else None
+    if there is not None and not there.meta("run.json").is_file():
+        return None
+    folder = run_named(RUNS, run_id) if run_id is not None else there
     if folder is not None and plan_of(folder) != plan:
         raise UsageError(f"{folder.path} was begun for something else: give another --run-id")
     return folder
+
+
+def _passed_on(context: click.Context) -> list[str]:
+    """Options that shards have to be run with too, wherever they run."""
+    store = context.params["store"]
+    found = [] if store is None else ["--store", store.url]
+    flags = [name for name in ("no_cell_cache", "no_sandbox") if context.params[name]]
+    return [*found, *(f"--{name.replace('_', '-')}" for name in flags)]
+
+
+def _given_jobs(context: click.Context) -> int:
+    """Cells at once in a shard: one, unless the user wants more; cores of here say nothing."""
+    given = context.get_parameter_source("jobs") is ParameterSource.COMMANDLINE
+    return int(context.params["jobs"]) if given else 1
 
 
 def _only_resume(context: click.Context) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -22,7 +23,7 @@ from khoci.run.cellcache import CellCache
 from khoci.run.cellkey import cell_keys
 from khoci.run.folder import RUNS, RunFolder, new_run
 from khoci.run.keys import keep_keys
-from khoci.run.matrix import Plan, prepare, remaining, run_matrix
+from khoci.run.matrix import Plan, check_fit, prepare, remaining, run_matrix
 from khoci.run.readers import keep
 from khoci.run.reuse import Otherwise, compared, take
 
@@ -36,12 +37,22 @@ class HowToRun:
         run_id: of a new run; None for one made of the time.
         cells: results that need not run again; None where all shall.
         shared: where kernels are taken from.
+        folder: of a new run, instead of one of its id.
+        checked: whether something is booted before any cell is taken.
     """
 
     jobs: int
     run_id: str | None = None
     cells: CellCache | None = None
     shared: Shared | None = None
+    folder: Path | None = None
+    checked: bool = False
+
+    def begin(self, plan: Plan) -> RunFolder:
+        """A new run."""
+        if self.folder is None:
+            return new_run(RUNS, plan.to_json(), self.run_id)
+        return new_run(self.folder.parent, plan.to_json(), self.folder.name)
 
 
 def run_here(
@@ -54,12 +65,14 @@ def run_here(
     """
     wanted = remaining(plan, folder) if folder else plan.cells
     if not wanted:
-        return folder or new_run(RUNS, plan.to_json(), how.run_id), []
+        return folder or how.begin(plan), []
     if how.shared:
         for name in {name for cell in wanted for name in cell.pair}:
             fetch(known.select(name), how.shared)
     bench = prepare(plan, known, wanted, cache_dir(), progress_for(), tell)
-    folder = folder or new_run(RUNS, plan.to_json(), how.run_id)
+    if how.checked:
+        check_fit(bench)
+    folder = folder or how.begin(plan)
     keep(folder, bench.releases.patched.values())
     keep_keys(folder, {name: kernel.key for name, kernel in bench.kernels.items()})
     if how.cells is None:

@@ -11,6 +11,7 @@ from khoci.errors import UsageError
 from khoci.run.shards import MOST_SHARDS, Shard
 
 SCHEMA = 1
+_BESIDE_MB = 512
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class Work:
         words: of the command line that asks for the whole plan, after ``khoci matrix run``.
         kernels: keys of the kernels by name, oldest first.
         cached: whether this machine has them.
+        jobs: cells at once in a shard, with a core for each.
+        memory: of the largest guest, in bytes.
+        program: how khoci is called where the shards run.
         shards: parts of the plan, those that take longest first.
     """
 
@@ -30,6 +34,14 @@ class Work:
     kernels: Mapping[str, str]
     shards: tuple[Shard, ...]
     cached: Mapping[str, bool] = field(default_factory=dict)
+    jobs: int = 1
+    memory: int = 1 << 30
+    program: tuple[str, ...] = ("khoci",)
+
+    @property
+    def megabytes(self) -> int:
+        """Memory of a task: its guests, QEMU and khoci for each."""
+        return self.jobs * ((self.memory >> 20) + _BESIDE_MB)
 
     @property
     def busy(self) -> list[Shard]:
@@ -38,7 +50,7 @@ class Work:
 
     def command(self, shard: str, *more: str) -> list[str]:
         """What runs a shard; what it found is judged when all shards are merged."""
-        return ["khoci", "matrix", "run", *self.words, "--shard", shard, "--no-policy", *more]
+        return [*self.program, "matrix", "run", *self.words, "--shard", shard, "--no-policy", *more]
 
 
 def to_json(work: Work) -> dict[str, Any]:
@@ -84,5 +96,5 @@ def jobs_within(limit: int, items: Sequence[object], what: str, engine: str) -> 
 Render = Callable[[Work], str]
 """Makes the text that an engine reads."""
 
-MOST: Mapping[str, int] = {"github": MOST_SHARDS, "gitlab": 200}
-"""Jobs of one matrix that an engine takes."""
+MOST: Mapping[str, int] = {"github": MOST_SHARDS, "gitlab": 200, "slurm": 1000}
+"""Jobs that an engine takes at once, as it comes."""

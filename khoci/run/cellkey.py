@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -14,12 +13,10 @@ from typing import Any
 
 from khoci.compat.bench import Bench
 from khoci.compat.plan import Cell
-from khoci.errors import HarnessError
 from khoci.kernel.cache import Artifact, key_of
 from khoci.kernel.download import file_sha256
 from khoci.paths import data_dir
-from khoci.proc import require_tool
-from khoci.vm.machine import QEMU
+from khoci.vm.accel import qemu_version
 
 SCHEMA = 1
 
@@ -91,7 +88,7 @@ def cell_keys(bench: Bench) -> CellKeys:
         "schema": SCHEMA,
         "khoci": _own_digest(),
         "agent": file_sha256(bench.agent),
-        "qemu": {arch: _qemu_version(QEMU[arch]) for arch in architectures},
+        "qemu": {arch: qemu_version(arch) for arch in architectures},
     }
     return CellKeys(bench, host)
 
@@ -123,12 +120,3 @@ def _below(root: Path, names: Iterable[str], suffixes: set[str]) -> list[tuple[s
         inside = path.rglob("*") if path.is_dir() else [path]
         found += [file for file in inside if file.is_file() and file.suffix in suffixes]
     return [(str(file.relative_to(root)), file) for file in found]
-
-
-def _qemu_version(program: str) -> str:
-    command = [require_tool(program), "--version"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    version = done.stdout.partition("\n")[0].strip()
-    if not version:
-        raise HarnessError(f"{program} --version says nothing: run 'khoci doctor'")
-    return version

@@ -17,7 +17,7 @@ from khoci.compat.plan import Cell, cells, cells_of, pairs, pairs_around
 from khoci.config.abi import default_folder, load_releases
 from khoci.config.kernels import Kernels
 from khoci.config.matrix import GuestConfig, MatrixConfig
-from khoci.errors import HarnessError, KhociError, UsageError
+from khoci.errors import HarnessError, KhociError, UnfitError, UsageError
 from khoci.fault import select as select_faults
 from khoci.fault.base import NotApplicableError
 from khoci.format.handover import Handover
@@ -39,9 +39,9 @@ from khoci.run.watcher import Watcher
 from khoci.scenario import definitions, select
 from khoci.scenario.base import NotPossibleError
 from khoci.verdicts import Verdict
-from khoci.vm.accel import working_accelerator
+from khoci.vm.accel import check_accelerator, working_accelerator
 from khoci.vm.guest import Guest
-from khoci.vm.machine import ACCELERATORS, QEMU, TCG, Accelerator
+from khoci.vm.machine import ACCELERATORS, QEMU, TCG, Accelerator, Machine
 from khoci.vm.ram import GuestRam
 
 
@@ -227,11 +227,14 @@ def check_host(plan: Plan, kernels: Kernels) -> None:
     """Say now what would only be missed when all kernels are built.
 
     Raises:
-        HarnessError: a program that boots guests is not installed.
+        UnfitError: a program that boots guests is not installed.
     """
     emulators = {QEMU[kernels.select(name).arch] for name in plan.kernels}
     for tool in (*sorted(emulators), PARENT_DEATH, COMPILER):
-        require_tool(tool)
+        try:
+            require_tool(tool)
+        except HarnessError as error:
+            raise UnfitError(str(error)) from None
 
 
 def prepare(
@@ -282,12 +285,29 @@ def prepare(
 def _accelerator(plan: Plan, bench: Bench) -> Accelerator:
     if plan.accelerator is not None:
         return ACCELERATORS[plan.accelerator]
+    machine = _any_machine(bench)
+    if machine is None:
+        return TCG
+    return asyncio.run(working_accelerator(machine, _greeted, bench.cache))
+
+
+def check_fit(bench: Bench) -> None:
+    """Boot something before any cell is taken.
+
+    Raises:
+        UnfitError: no guest comes up here.
+    """
+    if machine := _any_machine(bench):
+        asyncio.run(check_accelerator(machine, _greeted))
+
+
+def _any_machine(bench: Bench) -> Machine | None:
+    """A guest that comes up by itself; None if there is nothing to boot."""
     kernel = next(iter(bench.kernels.values()), None)
     scenario = next(iter(bench.scenarios.values()), None)
     if kernel is None or scenario is None:
-        return TCG
-    machine = booting(bench, kernel, [scenario], consumer_initramfs(bench.agent, bench.cache))
-    return asyncio.run(working_accelerator(machine, _greeted, bench.cache))
+        return None
+    return booting(bench, kernel, [scenario], consumer_initramfs(bench.agent, bench.cache))
 
 
 async def _greeted(guest: Guest) -> object:

@@ -16,13 +16,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from khoci.errors import HarnessError
+from khoci.errors import HarnessError, UnfitError
 from khoci.files import write_atomic
 from khoci.proc import require_tool
 from khoci.vm.guest import Guest, GuestEndedError, start_guest
 from khoci.vm.machine import KVM, QEMU, TCG, Accelerator, Machine
 
 LIMIT = 8.0
+SLOW_LIMIT = 120.0
+"""Of a guest that is emulated, on a machine that has more to do."""
 _MEMORY = 512 << 20
 
 Greeted = Callable[[Guest], Awaitable[object]]
@@ -46,16 +48,35 @@ async def working_accelerator(machine: Machine, greeted: Greeted, cache: Path) -
     return KVM if known[host] == KVM.name else TCG
 
 
+async def check_accelerator(machine: Machine, greeted: Greeted) -> None:
+    """Boot a guest to its user space with its own accelerator.
+
+    Raises:
+        UnfitError: it does not come up.
+    """
+    try:
+        await _boot(machine, greeted, LIMIT if machine.accelerator == KVM else SLOW_LIMIT)
+    except (HarnessError, GuestEndedError, TimeoutError) as error:
+        why = str(error) or "it takes too long"
+        raise UnfitError(
+            f"{platform.node()}: no guest comes up with {machine.accelerator.name}: {why}"
+        ) from None
+
+
 async def _comes_up(machine: Machine, greeted: Greeted) -> bool:
-    small = replace(machine, accelerator=KVM, memory=_MEMORY)
-    with tempfile.TemporaryDirectory(prefix="khoci-") as folder:
-        try:
-            async with start_guest(small, Path(folder) / "qemu.log") as guest:
-                await guest.run()
-                await asyncio.wait_for(greeted(guest), LIMIT)
-        except (HarnessError, GuestEndedError, TimeoutError):
-            return False
+    try:
+        await _boot(replace(machine, accelerator=KVM), greeted, LIMIT)
+    except (HarnessError, GuestEndedError, TimeoutError):
+        return False
     return True
+
+
+async def _boot(machine: Machine, greeted: Greeted, limit: float) -> None:
+    small = replace(machine, memory=_MEMORY)
+    with tempfile.TemporaryDirectory(prefix="khoci-") as folder:
+        async with start_guest(small, Path(folder) / "qemu.log") as guest:
+            await guest.run()
+            await asyncio.wait_for(greeted(guest), limit)
 
 
 def _remembered(memory: Path) -> dict[str, str]:
