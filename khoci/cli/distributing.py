@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import click
 
@@ -12,7 +13,9 @@ from khoci.compat.plan import Cell
 from khoci.config.kernels import Kernels
 from khoci.engine.cluster import Slurm
 from khoci.engine.distribute import Engine, distribute
+from khoci.engine.kubectl import Kubernetes
 from khoci.engine.work import MOST, Work
+from khoci.errors import UsageError
 from khoci.kernel import store
 from khoci.kernel.shared import Shared
 from khoci.progress import progress_for
@@ -21,15 +24,35 @@ from khoci.run.folder import RunFolder
 from khoci.run.matrix import Plan
 from khoci.run.shards import Shard
 from khoci.scenario import select
+from khoci.vm.machine import KVM
 
 LOCAL = "local"
-ENGINES = (LOCAL, "slurm")
+SLURM, KUBERNETES = "slurm", "kubernetes"
+_PROGRAM = (sys.executable, "-m", "khoci")
+"""On nodes that have the same folders."""
+ENGINES = (LOCAL, SLURM, KUBERNETES)
 
 
-def asked(engine: str, plan: Plan, words: Sequence[str], count: int | None, jobs: int) -> Asked:
-    """What is asked of an engine for a plan, in as many shards as it is worth if none is given."""
+def asked(
+    on: tuple[str, str], plan: Plan, words: Sequence[str], count: int | None, jobs: int
+) -> Asked:
+    """What is asked of an engine for a plan, in as many shards as it is worth if none is given.
+
+    Args:
+        on: the engine, and the image of its containers if it has some.
+        plan: what shall run.
+        words: of the command line, after ``khoci matrix run``.
+        count: how many shards.
+        jobs: cells at once in each.
+
+    Raises:
+        UsageError: this engine needs more than was given.
+    """
+    engine, image = on
+    if engine == KUBERNETES and not (image and "--store" in words):
+        raise UsageError("--on kubernetes needs --image and --store: pods have no folder of here")
     shards = len(plan.shards(count, MOST[engine]))
-    return Asked(engine, tuple(words), shards, jobs)
+    return Asked(engine, tuple(words), shards, jobs, image)
 
 
 def run_elsewhere(
@@ -46,7 +69,7 @@ def run_elsewhere(
     if left:
         keys = _kernels(plan, known, left, shared)
         work = work_of(plan, asked, keys, shards)
-        engine = _engine(work, folder)
+        engine = _engine(asked, work, folder, shared)
         distribute(engine, shards_of(folder), left, watcher_for(), _tell)
     bring_together(folder)
 
@@ -61,12 +84,17 @@ def work_of(plan: Plan, asked: Asked, keys: dict[str, str], shards: tuple[Shard,
         shards=shards,
         jobs=asked.jobs,
         memory=max([plan.guest.memory, *shapes]),
-        program=(sys.executable, "-m", "khoci"),
     )
 
 
-def _engine(work: Work, folder: RunFolder) -> Engine:
-    return Slurm(work, shards_of(folder).resolve(), f"khoci-{folder.id}")
+def _engine(asked: Asked, work: Work, folder: RunFolder, shared: Shared | None) -> Engine:
+    shards = shards_of(folder).resolve()
+    if asked.engine == SLURM:
+        return Slurm(replace(work, program=_PROGRAM), shards, f"khoci-{folder.id}")
+    if shared is None:
+        raise UsageError("which store do the results come through? name it by --store")
+    kvm = KVM.name in work.words
+    return Kubernetes(work, shards, asked.image, folder.id, shared, kvm)
 
 
 def _kernels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from khoci.cli.options import (
 from khoci.cli.planned import planned
 from khoci.cli.planning import plan_command, said
 from khoci.cli.rundiff import diff_command
-from khoci.cli.running import HowToRun, run_here, tell_otherwise
+from khoci.cli.running import HowToRun, run_here, tell_otherwise, way_back
 from khoci.cli.telling import tell_report
 from khoci.config.matrix import DEFAULT_MATRIX
 from khoci.errors import EXIT_GIVEN_BACK, UnfitError, UsageError
@@ -83,6 +84,8 @@ def _shard(_context: click.Context, _parameter: click.Parameter, value: str | No
     "-o", "--output", type=click.Path(path_type=Path), help="its folder, instead of runs/<id>"
 )
 @click.option("--on", type=click.Choice(ENGINES), help="on other machines, by this engine")
+@click.option("--image", envvar="KHOCI_IMAGE", help="of the containers of --on kubernetes")
+@click.option("--publish", metavar="RUN", help="a shard goes into the store, as a part of this run")
 @click.option("--shards", type=click.IntRange(1, 100_000), metavar="N", help="parts for --on")
 @click.option(
     "--give-back",
@@ -111,6 +114,8 @@ def run_command(
     run: str | None,
     output: Path | None,
     on: str | None,
+    image: str | None,
+    publish: str | None,
     shards: int | None,
     store: Shared | None,
     *,
@@ -135,14 +140,16 @@ def run_command(
     one run of all parts. With --no-policy it is left to that to judge them: the exit code is 0
     then, whatever the kernels do, and 3 if the harness failed.
 
-    With --on slurm the shards are the tasks of an array job that sbatch submits from here, and
-    they are followed, merged and judged as a run of here. ^C cancels the job; if khoci is killed
-    the job goes on, and --resume follows it and submits what is missing.
+    With --on slurm the shards are the tasks of an array job that sbatch submits from here, with
+    --on kubernetes the indexes of a Job; they are followed, merged and judged as a run of here.
+    ^C cancels the job; if khoci is killed the job goes on, and --resume follows it and submits
+    what is missing. Pods need an --image with khoci, and a --store.
 
     The JSON is that of `khoci report --format json`.
 
     Example: khoci matrix run releases --series kho-fixes --scenarios memfd
     """
+    way = None
     if resume or run:
         _only_resume(context)
         there = open_run(RUNS, run) if run else latest_run(RUNS)
@@ -156,6 +163,7 @@ def run_command(
             (config, known), kernels, scenarios, pairs, accel, series, each_patch=each_patch
         )
         plan = replace(plan, shard=shard)
+        way = way_back(store, publish, plan, output)
         folder = _begun(plan, run_id, output)
     known = known.trusted() if no_sandbox else known
     cells = None if no_cell_cache else CellCache(Cache(cache_dir()))
@@ -166,16 +174,19 @@ def run_command(
         if folder and before:
             bring_together(folder)
         try:
-            folder, otherwise = run_here(plan, known, folder, how)
+            with way or nullcontext():
+                folder, otherwise = run_here(plan, known, folder, how)
         except UnfitError as error:
             if not give_back:
                 raise
             tell(error)
             context.exit(EXIT_GIVEN_BACK)
     else:
-        folder = folder or how.begin(plan)
         words = (*said(context), *_passed_on(context))
-        request = before or asked(on or "", plan, words, shards, _given_jobs(context))
+        request = before or asked(
+            (on or "", image or ""), plan, words, shards, _given_jobs(context)
+        )
+        folder = folder or how.begin(plan)
         run_elsewhere(plan, known, folder, request, store)
     report = report_of(folder, plan, policy)
     if as_json:

@@ -13,7 +13,7 @@ from khoci.cli.options import json_option, load, matrix_options, series_options
 from khoci.cli.planned import planned
 from khoci.config.kernels import Kernels
 from khoci.config.matrix import DEFAULT_MATRIX
-from khoci.engine import github, gitlab, slurm
+from khoci.engine import github, gitlab, kubernetes, slurm
 from khoci.engine.work import MOST, Render, Work, to_json
 from khoci.kernel import store
 from khoci.run.matrix import Plan
@@ -29,6 +29,7 @@ FORMATS: Mapping[str, Render] = {
     "github": github.render,
     "gitlab": gitlab.render,
     "slurm": slurm.render,
+    "kubernetes": kubernetes.render,
 }
 
 _NAMES = ("kernels", "scenarios", "pairs", "accel", "series", "each_patch")
@@ -66,8 +67,8 @@ def plan_command(
 
     With --format it prints what runs the matrix on many machines, in shards of about the same
     time, the longest first: github (one line of JSON with the matrices of two jobs, kernels and
-    shards), gitlab (a child pipeline), slurm (a batch script), json (all cells and shards; --json
-    is short for it).
+    shards), gitlab (a child pipeline), slurm (a batch script), kubernetes (an Indexed Job), json
+    (all cells and shards; --json is short for it).
 
     Example: khoci matrix plan releases --format github --shards 8
     """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from khoci.cli.options import tell
 from khoci.compat.bench import Bench
 from khoci.compat.plan import Cell
 from khoci.config.kernels import Kernels
+from khoci.errors import UsageError
 from khoci.kernel.shared import Shared
 from khoci.kernel.store import fetch
 from khoci.paths import cache_dir
@@ -23,7 +25,9 @@ from khoci.run.cellcache import CellCache
 from khoci.run.cellkey import cell_keys
 from khoci.run.folder import RUNS, RunFolder, new_run
 from khoci.run.keys import keep_keys
-from khoci.run.matrix import Plan, check_fit, prepare, remaining, run_matrix
+from khoci.run.matrix import Plan, check_fit, check_host, prepare, remaining, run_matrix
+from khoci.run.published import publish, published
+from khoci.run.published import take as take_published
 from khoci.run.readers import keep
 from khoci.run.reuse import Otherwise, compared, take
 
@@ -66,6 +70,7 @@ def run_here(
     wanted = remaining(plan, folder) if folder else plan.cells
     if not wanted:
         return folder or how.begin(plan), []
+    check_host(plan, known)
     if how.shared:
         for name in {name for cell in wanted for name in cell.pair}:
             fetch(known.select(name), how.shared)
@@ -79,6 +84,33 @@ def run_here(
         run_matrix(bench, wanted, folder, how.jobs, watcher_for())
         return folder, []
     return folder, _with_cache(bench, wanted, folder, how.jobs, how.cells)
+
+
+def way_back(
+    shared: Shared | None, run: str | None, plan: Plan, folder: Path | None
+) -> AbstractContextManager[None] | None:
+    """Takes what the store has of a shard before it runs, and puts it there after; None if not.
+
+    Raises:
+        UsageError: it is no shard, or there is no store.
+    """
+    if run is None:
+        return None
+    if shared is None or folder is None or not plan.shard:
+        raise UsageError("--publish is for a --shard with --store and -o")
+    if digest := published(shared, run, plan.shard):
+        take_published(shared, digest, folder)
+    return _published_after(shared, run, plan.shard, RunFolder(folder))
+
+
+@contextmanager
+def _published_after(shared: Shared, run: str, label: str, folder: RunFolder) -> Iterator[None]:
+    """Also what was interrupted: its results need not be found again."""
+    try:
+        yield
+    finally:
+        if folder.meta("run.json").is_file():
+            publish(shared, run, label, folder)
 
 
 def tell_otherwise(found: Sequence[Otherwise]) -> None:

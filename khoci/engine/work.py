@@ -96,5 +96,5 @@ def jobs_within(limit: int, items: Sequence[object], what: str, engine: str) -> 
 Render = Callable[[Work], str]
 """Makes the text that an engine reads."""
 
-MOST: Mapping[str, int] = {"github": MOST_SHARDS, "gitlab": 200, "slurm": 1000}
+MOST: Mapping[str, int] = {"github": MOST_SHARDS, "gitlab": 200, "slurm": 1000, "kubernetes": 1000}
 """Jobs that an engine takes at once, as it comes."""
