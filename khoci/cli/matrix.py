@@ -188,7 +188,7 @@ def run_command(
         )
         folder = folder or how.begin(plan)
         run_elsewhere(plan, known, folder, request, store)
-    report = report_of(folder, plan, policy)
+    report = report_of(folder, plan, policy, brief=not as_json)
     if as_json:
         click.echo(plain.render(report), nl=False)
     else:

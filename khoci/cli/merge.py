@@ -55,7 +55,7 @@ def merge_command(
     folder = _target(plan, run_id, output)
     merged = _merge(sources, folder, plan)
     _, _, policy = load(plan.matrix)
-    report = report_of(folder, plan, policy)
+    report = report_of(folder, plan, policy, brief=not as_json)
     if as_json:
         click.echo(plain.render(report), nl=False)
     else:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ MADE_BY: Mapping[str, str] = {
     BISECTION: "khoci bisect",
 }
 
+_BRIEF = ("khoci", "accelerator", "kernels")
+"""Details that a report of the whole run wants."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _STAMP = re.compile(r"\d{8}-\d{6}-", re.ASCII)
 
@@ -166,7 +168,23 @@ def latest_run(parent: Path, kind: str = MATRIX) -> RunFolder:
     raise UsageError(f"there is no run in {parent}/: {MADE_BY[kind]} makes one")
 
 
-def load_all(folder: RunFolder, cells: Sequence[str]) -> dict[str, CellResult]:
-    """The stored results of those cells that have one."""
-    loaded = {cell: folder.load(cell) for cell in cells}
-    return {cell: result for cell, result in loaded.items() if result is not None}
+def load_all(
+    folder: RunFolder, cells: Iterable[str], *, brief: bool = False
+) -> dict[str, CellResult]:
+    """The stored results of those cells that have one.
+
+    ``brief`` leaves out details that only the report of one cell wants: they take nine tenths of
+    the memory.
+    """
+    loaded: dict[str, CellResult] = {}
+    for cell in cells:
+        result = folder.load(cell)
+        if result is not None:
+            loaded[cell] = _brief(result) if brief else result
+    return loaded
+
+
+def _brief(result: CellResult) -> CellResult:
+    return replace(
+        result, details={name: result.details[name] for name in _BRIEF if name in result.details}
+    )

@@ -118,8 +118,9 @@ def merge(
     keep_keys(target, agreed_keys((str(s.folder.path), keys_of(s.folder)) for s in everywhere))
     keep(target, [abi for each in everywhere for abi in kept(each.folder)])
     merged, taker = Merged(), _Taker(own, keys_of(target))
+    where = _where(everywhere)
     for cell in plan.cells:
-        found = _candidates(cell, everywhere)
+        found = _candidates(cell, where.get(cell.name, []))
         if found:
             merged.differing += _differing(cell, found)
             taker.take(cell, min(found, key=partial(_preference, cell, len(found))))
@@ -193,14 +194,22 @@ def _each_once(sources: Iterable[Source], target: RunFolder) -> list[Source]:
     return [each for _, each in sorted(found.items())]
 
 
+def _where(sources: Iterable[Source]) -> dict[str, list[Source]]:
+    """The sources of each cell, by its name."""
+    found: dict[str, list[Source]] = {}
+    for source in sources:
+        for name in source.there:
+            found.setdefault(name, []).append(source)
+    return found
+
+
 def _candidates(cell: Cell, sources: Sequence[Source]) -> list[_Candidate]:
-    """The results of a cell; those with the same bytes once."""
+    """The results of a cell, that these sources have; those with the same bytes once."""
     found: dict[bytes, _Candidate] = {}
     for source in sources:
-        if cell.name in source.there:
-            content = source.folder.result_file(cell.name).read_bytes()
-            if content not in found and (result := _read(cell, content, source)):
-                found[content] = _Candidate(source, content, result)
+        content = source.folder.result_file(cell.name).read_bytes()
+        if content not in found and (result := _read(cell, content, source)):
+            found[content] = _Candidate(source, content, result)
     return list(found.values())
 
 

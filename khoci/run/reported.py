@@ -36,14 +36,14 @@ def plan_of(folder: RunFolder) -> Plan:
     return Plan.from_json(request)
 
 
-def results_of(folder: RunFolder, plan: Plan) -> list[CellResult]:
-    """The results that a run has so far, in the order of its plan.
+def results_of(folder: RunFolder, plan: Plan, *, brief: bool = False) -> list[CellResult]:
+    """The results that a run has so far, in the order of its plan; ``brief`` as of `load_all`.
 
     Raises:
         UsageError: a file has the result of another cell.
     """
     cells = {cell.name: cell for cell in plan.cells}
-    loaded = load_all(folder, list(cells))
+    loaded = load_all(folder, cells, brief=brief)
     for name, result in loaded.items():
         if _cell(result) != cells[name]:
             raise UsageError(f"{folder.result_file(name)}: is the result of another cell")
@@ -51,7 +51,12 @@ def results_of(folder: RunFolder, plan: Plan) -> list[CellResult]:
 
 
 def report_of(
-    folder: RunFolder, plan: Plan, policy: Policy, against: RunFolder | None = None
+    folder: RunFolder,
+    plan: Plan,
+    policy: Policy,
+    against: RunFolder | None = None,
+    *,
+    brief: bool = False,
 ) -> Report:
     """The report of a run as far as it went.
 
@@ -60,11 +65,12 @@ def report_of(
         plan: what it was asked for.
         policy: what its results are held against.
         against: a run to say what is otherwise now; instead of what a series changes.
+        brief: whether only what a table needs is kept in memory, where there are very many cells.
 
     Raises:
         UsageError: a run cannot be read.
     """
-    results = results_of(folder, plan)
+    results = results_of(folder, plan, brief=brief)
     report = _plain_report(folder, plan, results, policy)
     if against is not None:
         other = plan_of(against)
