@@ -33,3 +33,15 @@ def _canonical(result: dict[str, Any]) -> str:
 
 def _region(region: Mapping[str, Any]) -> str:
     return json.dumps([region.get(name) for name in _REGION])
+
+
+def verdicts_in(run: Path) -> dict[str, str]:
+    """What each cell of a run ended with, by component, with the prediction and the versions."""
+    results = {path.stem: json.loads(path.read_text()) for path in run.glob("*.json")}
+    return {name: json.dumps(_verdicts(result)) for name, result in results.items()}
+
+
+def _verdicts(result: dict[str, Any]) -> list[Any]:
+    components = {name: each["verdict"] for name, each in sorted(result["components"].items())}
+    expected = {name: each["verdict"] for name, each in (result["prediction"] or {}).items()}
+    return [result["verdict"], components, sorted(expected.items()), result["versions"]]
