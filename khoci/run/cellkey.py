@@ -22,7 +22,7 @@ SCHEMA = 1
 
 _CODE = (
     *("abi", "compat", "config", "fault", "format", "guest", "scenario", "vm"),
-    *("results.py", "sizes.py", "verdicts.py"),
+    *("__init__.py", "results.py", "sizes.py", "verdicts.py"),
 )
 """Of khoci: what a result may depend on. Reports and commands are not in it."""
 _DATA = ("abi", "loglines.toml")
