@@ -14,7 +14,7 @@ from khoci.errors import EXIT_DISAGREE, EXIT_OK
 from khoci.kernel.cache import Cache
 from khoci.paths import cache_dir
 from khoci.progress import progress_for
-from khoci.series import words
+from khoci.series import commits, words
 from khoci.series.applied import Application, to_json
 from khoci.series.b4 import NotFoundError, configured
 from khoci.series.base import Base, Kernel, onto_all
@@ -43,7 +43,7 @@ def repository(tree: Path | None) -> Repository:
 
 
 @click.command(name="apply-series")
-@click.argument("series", metavar="MSGID|URL|PATH|-")
+@click.argument("series", metavar="MSGID|URL|PATH|BASE..HEAD|-")
 @click.option("--revision", type=click.IntRange(min=1), metavar="N", help="not the newest")
 @click.option("--mbox", type=click.Path(path_type=Path), help="look the message-id up in here")
 @click.option("--onto", metavar="KERNEL|REF|all", help="the base; 'all' only says where it fits")
@@ -68,7 +68,8 @@ def apply_command(
     """Fetch a patch series with b4, apply it, and make kernels of it.
 
     It goes onto its base-commit if the linux.git has that, else onto the newest kernel that it
-    fits, on a branch khoci/SLUG/vN. Nothing else there is touched.
+    fits, on a branch khoci/SLUG/vN. Nothing else there is touched. BASE..HEAD are commits of the
+    linux.git, which go onto BASE.
 
     Example: khoci apply-series 20250811082510.4154080-1-rppt@kernel.org
 
@@ -93,6 +94,8 @@ def apply_command(
             echo_json(found)
         raise
     stored = save(cache.series, fetched, slug)
+    if onto is None and commits.is_range(series):
+        onto = commits.in_tree(series, where.git).base
     if onto == ALL:
         known = kernels_with_refs(known_kernels())
         rows = onto_all(stored.series, known, where, cache.trees, progress)

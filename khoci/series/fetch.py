@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from khoci.errors import HarnessError, UsageError
-from khoci.series import sources
+from khoci.series import commits, sources
 from khoci.series.b4 import B4, Am, NotFoundError, Said, without_login
 from khoci.series.hostile import refuse
 from khoci.series.hunks import shown
@@ -36,7 +36,7 @@ class Wanted:
     """What a user asks for.
 
     Attributes:
-        name: a message-id, an address in an archive, ``-`` or a path.
+        name: a message-id, an address in an archive, ``-``, a path, or BASE..HEAD.
         revision: None for the newest that is found.
         mbox: a mailbox to look the message-id up in.
         offline: whether the network is not to be used.
@@ -88,7 +88,7 @@ def fetch(wanted: Wanted, home: Path, git: Git, progress: Progress) -> Fetched:
     Args:
         wanted: what the user asks for.
         home: a folder for b4's state and cache.
-        git: takes mails apart; nothing is written there.
+        git: takes mails apart, and has the commits of a range; nothing is written there.
         progress: told of what is waited for.
 
     Raises:
@@ -126,6 +126,9 @@ def _thread(wanted: Wanted, home: Path, git: Git) -> tuple[_Thread, B4]:
         return _Thread(sources.stdin(git), "", "stdin"), local
     if sources.is_path(wanted.name):
         return _Thread(sources.local(Path(wanted.name), git), "", wanted.name), local
+    if commits.is_range(wanted.name):
+        mbox = commits.as_mbox(commits.in_tree(wanted.name, git), git)
+        return _Thread(sources.of_bytes(mbox, wanted.name, git), "", wanted.name), local
     msgid, archive = sources.address(wanted.name)
     if wanted.offline:
         return _stored(wanted, msgid), local

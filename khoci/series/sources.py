@@ -114,6 +114,16 @@ def _read(file: BinaryIO, name: str) -> bytes:
     return limited(file.read(MOST_BYTES + 1), name)
 
 
+def of_bytes(content: bytes, name: str, git: Git) -> bytes:
+    """The mails that git finds in what was read from ``name``, as a mbox.
+
+    Raises:
+        NotFoundError: there is none.
+        UsageError: it is too long.
+    """
+    return _mbox(limited(content, name), name, git)
+
+
 def _mbox(content: bytes, name: str, git: Git) -> bytes:
     mails = split(content, git)
     if not mails:

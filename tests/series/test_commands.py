@@ -86,6 +86,19 @@ def test_a_subject_without_end(khoci: Khoci, linux: git.Repo, tmp_path: Path) ->
     assert max(map(len, [*lines, khoci("series", "list").stdout])) < 300
 
 
+def test_commits_of_the_tree_go_onto_their_base(khoci: Khoci, linux: git.Repo) -> None:
+    linux.git.checkout("--quiet", "-b", "topic", "v6.17")
+    base = small.commit(linux, "kernel: of the maintainer", {"mm/c.c": "theirs\n"})
+    small.commit(linux, "kernel: mine", {"kernel/a.c": SEVEN})
+    head = small.commit(linux, "kernel: mine, too", {"kernel/b.c": "more\n"})
+    done = khoci("apply-series", "topic~2..topic", "--slug", "pull-7", "--json")
+    assert done.return_value == 0, done.exception
+    told = json.loads(done.stdout)
+    assert (told["base"]["commit"], told["base"]["kernel"]) == (base, None)
+    assert (told["kernel"], told["applied"]) == ("pull-7-v1", 2)
+    assert linux.git.rev_parse("khoci/pull-7/v1^{tree}") == linux.git.rev_parse(f"{head}^{{tree}}")
+
+
 def test_the_same_for_programs(khoci: Khoci, linux: git.Repo, tmp_path: Path) -> None:
     path = mbox(tmp_path, made_on(linux, "v6.17", {"kernel/a.c": SEVEN}))
     done = json.loads(khoci("apply-series", path, "--json", "--onto", "6.18").stdout)
