@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from khoci.kernel import store as stored
 from khoci.kernel.build import How
 from khoci.kernel.cache import CELL, STALE_TREE, Cache, remove
 from khoci.kernel.configure import request_of
+from khoci.kernel.definitions import changes_by_patches
 from khoci.kernel.fragments import applicable, render
 from khoci.kernel.made import made_config
 from khoci.kernel.mirror import deb_name
@@ -103,7 +105,8 @@ def build_kernels(
 ) -> None:
     """Build kernels that are not built yet, and print where each image is.
 
-    With --store they are taken from there, or put there when they are built.
+    With --store they are taken from there, or put there when they are built. What patches change
+    in the definitions of the handover is kept too: predictions then need no sources.
 
     Example: khoci kernel build 6.17 7.3
     """
@@ -122,6 +125,9 @@ def build_kernels(
         )
         if not as_json:
             click.echo(f"{artifact.name}  {artifact.release}  {artifact.image}")
+        if spec.patches:
+            with suppress(HarnessError):  # the sources of one that came from a store
+                changes_by_patches(spec, progress)
     if as_json:
         echo_json({"schema": _SCHEMA, "kernels": found})
 
