@@ -16,6 +16,7 @@ from khoci.kernel.cache import Artifact
 from khoci.kernel.store import obtain
 from khoci.paths import data_dir
 from khoci.progress import LineProgress
+from tests.vm.caches import cache_with_kernels
 
 Khoci = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
 
@@ -41,6 +42,16 @@ def kernels() -> dict[str, Artifact]:
     known = load_kernels(data_dir("matrix") / "kernels.toml")
     progress = LineProgress(sys.__stderr__)
     return {name: obtain(known.select(name), progress) for name in ("6.17", "6.18", "7.3")}
+
+
+@pytest.fixture(scope="session")
+def linux_git(kernels: dict[str, Artifact], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The linux.git with 7.3 that khoci makes; for copies."""
+    assert "7.3" in kernels
+    folder = tmp_path_factory.mktemp("linux")
+    env = {**os.environ, "KHOCI_CACHE": str(cache_with_kernels(folder))}
+    subprocess.run(command("tree", "init", "7.3"), env=env, check=True)
+    return folder / "cache/linux.git"
 
 
 @pytest.fixture(scope="session")

@@ -18,15 +18,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from khoci.paths import cache_dir
 from khoci.verdicts import Verdict
 from tests.mailer.server import Delivered, listening
 from tests.series.inbox import Inbox, serving, thread
+from tests.vm.caches import cache_with_kernels
 from tests.vm.conftest import command
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(1200)]
 
-SHARED = ("accelerator.json", "agent", "definitions", "downloads", "initramfs", "kernels", "trees")
 SILENT, BUMPED = "20261110-leaf-silent-v1-0@example.org", "20261110-leaf-bumped-v{}-0@example.org"
 SCENARIOS = ("--kernels", "7.3", "--scenarios", "kho-test,reserve-mem")
 BROKEN = {Verdict.CORRUPT, Verdict.PANIC, Verdict.RESET}
@@ -64,16 +63,10 @@ def inbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inbox]:
 
 
 @pytest.fixture(scope="module")
-def khoci(kernels: object, tmp_path_factory: pytest.TempPathFactory) -> Khoci:
+def khoci(linux_git: Path, tmp_path_factory: pytest.TempPathFactory) -> Khoci:
     """khoci with series and a linux.git of its own; kernels are those of the usual cache."""
     folder = tmp_path_factory.mktemp("series")
-    (folder / "cache").mkdir()
-    for name in SHARED:
-        real = cache_dir() / name
-        if not name.endswith(".json"):
-            real.mkdir(exist_ok=True)
-        (folder / "cache" / name).symlink_to(real)
-    own = {"KHOCI_CACHE": str(folder / "cache"), "COLUMNS": "80"}
+    own = {"KHOCI_CACHE": str(cache_with_kernels(folder, linux_git)), "COLUMNS": "80"}
 
     def run(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         env = {**os.environ, **own}
