@@ -20,7 +20,7 @@ from khoci.cli.options import (
     no_sandbox_option,
     tell,
 )
-from khoci.compat.bench import Bench, consumer_cmdline, machine
+from khoci.compat.bench import Bench, consumer_cmdline, nested
 from khoci.compat.cell import run_cell
 from khoci.compat.plan import Cell
 from khoci.compat.policy import reasons
@@ -92,10 +92,10 @@ def cell_command(
     bench = prepare(plan, known, [cell], cache_dir(), progress, tell)
     chosen = [bench.scenarios[cell.scenario]]
     if print_qemu:
-        click.echo(shell_line(bare_command(machine(bench, cell.pair, chosen))))
+        click.echo(shell_line(bare_command(nested(bench, cell.pair, chosen))))
     elif interactive:
         cmdline = consumer_cmdline(bench, cell.consumer, chosen)
-        run_interactive(machine(bench, cell.pair, chosen), cmdline)
+        run_interactive(nested(bench, cell.pair, chosen), cmdline)
     else:
         result = _run_one(bench, cell, keep)
         known_reasons = reasons([result], policy, plan.kernels)

@@ -10,6 +10,7 @@ from khoci.abi.patched import known_of
 from khoci.compat.atjump import Tamper
 from khoci.compat.cmdline import kernel_cmdline
 from khoci.compat.observe import Route
+from khoci.compat.ready import Producers
 from khoci.compat.side import Side
 from khoci.config.abi import Releases
 from khoci.config.matrix import GuestConfig
@@ -36,6 +37,7 @@ class Bench:
         matrix: the matrix file, as named on the command line.
         cache: where initramfs images are kept.
         releases: what each release and each patched kernel understands, for the prediction.
+        producers: those that are ready, to be used for several cells; None to boot for each.
     """
 
     kernels: Mapping[str, Artifact]
@@ -47,6 +49,7 @@ class Bench:
     matrix: str
     cache: Path
     releases: Releases
+    producers: Producers | None = None
 
 
 def route(
@@ -62,15 +65,22 @@ def route(
             *(_side(bench, name, scenarios, last=False) for name in names[:-1]),
             _side(bench, names[-1], scenarios, last=True),
         ),
-        machine=machine(bench, names, scenarios),
+        machine=machine(bench, names[0], scenarios),
+        initrd=consumer_initramfs(bench.agent, bench.cache),
         scenarios=tuple(scenarios),
         folder=folder,
         tamper=tamper,
     )
 
 
-def machine(bench: Bench, names: Sequence[str], scenarios: Sequence[Scenario]) -> Machine:
-    """The guest that boots the first kernel, with the others in its initramfs, nested."""
+def machine(bench: Bench, name: str, scenarios: Sequence[Scenario]) -> Machine:
+    """The guest that boots a kernel; what it starts is sent to it."""
+    initrd = consumer_initramfs(bench.agent, bench.cache)
+    return booting(bench, bench.kernels[name], scenarios, initrd)
+
+
+def nested(bench: Bench, names: Sequence[str], scenarios: Sequence[Scenario]) -> Machine:
+    """The same for a person: the other kernels are in its initramfs, one in the other."""
     initrd = consumer_initramfs(bench.agent, bench.cache)
     for name in reversed(names[1:]):
         initrd = producer_initramfs(bench.agent, bench.kernels[name].image, initrd, bench.cache)
@@ -111,6 +121,7 @@ def _side(bench: Bench, name: str, scenarios: Sequence[Scenario], *, last: bool)
     kernel = bench.kernels[name]
     return Side(
         name=name,
+        image=kernel.image,
         release=kernel.release,
         key=kernel.key,
         cmdline=kernel_cmdline(bench.guest, scenarios, kernel.cmdline, consumer=last),

@@ -60,7 +60,9 @@ async def run_cell(
         return result
     retries: list[str] = []
     while True:
-        result = await _boot(bench, cell, folder, tamper)
+        result = await _boot(
+            replace(bench, producers=None) if retries else bench, cell, folder, tamper
+        )
         if result.verdict is not Verdict.ERROR or len(retries) + 1 == ATTEMPTS:
             return replace(result, retries=tuple(retries))
         retries.append(result.reason)
@@ -126,7 +128,7 @@ async def _observe(
 ) -> Observed:
     scenarios = [bench.scenarios[name] for name in names]
     way = await asyncio.to_thread(route, bench, cell.pair, scenarios, folder, tamper)
-    return await observe(way)
+    return await observe(way, bench.producers)
 
 
 def _judged(bench: Bench, cell: Cell, observed: Observed, folder: Path) -> CellResult:

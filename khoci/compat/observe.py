@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
-from khoci.compat import loglines
 from khoci.compat.arrival import Arrival
 from khoci.compat.atjump import AtJump, Standing, Tamper
 from khoci.compat.facts import Facts
-from khoci.compat.scratch import read_scratch, scratch_array
+from khoci.compat.ready import Producers, Ready, Start, failing, get_ready
+from khoci.compat.scratch import scratch_array
 from khoci.compat.side import Side, log_completed
-from khoci.compat.stopwatch import Stopwatch
-from khoci.errors import HarnessError
 from khoci.files import write_atomic
 from khoci.format.capture import Kernel
 from khoci.format.handoff import find_handoffs
-from khoci.guest.session import Agent, AgentError, jump, load_consumer
+from khoci.guest.session import Agent, Images, jump, load_consumer, send_images
 from khoci.scenario.base import NotPossibleError, Scenario, State
-from khoci.vm.guest import Guest, GuestEndedError, start_guest
+from khoci.vm.guest import Guest, start_guest
 from khoci.vm.machine import Machine
 from khoci.vm.ram import GuestRam
 
@@ -37,6 +35,7 @@ class Route:
     Attributes:
         sides: the kernels in the order they run, two or more.
         machine: the guest that boots the first.
+        initrd: the initramfs of the others.
         scenarios: what is preserved.
         folder: where logs and captures go; it exists.
         tamper: changes the handover on purpose; None to leave it alone.
@@ -44,6 +43,7 @@ class Route:
 
     sides: tuple[Side, ...]
     machine: Machine
+    initrd: Path
     scenarios: tuple[Scenario, ...]
     folder: Path
     tamper: Tamper | None = None
@@ -68,33 +68,47 @@ class Observed:
     impossible: Mapping[str, str] = field(default_factory=dict)
 
 
-async def observe(route: Route) -> Observed:
+async def observe(route: Route, producers: Producers | None = None) -> Observed:
     """Boot and look.
+
+    Args:
+        route: what to boot.
+        producers: where a producer is taken that is ready to hand over; None to boot it anew.
 
     Raises:
         HarnessError: QEMU failed, a producer did not get to the jump, or an agent failed.
         NotPossibleError: the producer can do none of the scenarios.
     """
-    async with start_guest(route.machine, route.folder / "qemu.log") as guest:
-        journey = _Journey(route, guest)
-        try:
-            await journey.run()
-        finally:
-            journey.keep_logs()
-        return Observed(journey.hops, journey.impossible)
+    log = route.folder / "qemu.log"
+    start = Start(route.sides[0], route.machine, route.scenarios)
+    if producers is None:
+        async with start_guest(route.machine, log) as guest:
+            ready = await get_ready(guest, start)
+            return await _travel(route, guest, ready)
+    async with producers.resumed(start, log) as (guest, ready):
+        return await _travel(route, guest, ready)
+
+
+async def _travel(route: Route, guest: Guest, ready: Ready) -> Observed:
+    journey = _Journey(route, guest, ready)
+    try:
+        await journey.run()
+    finally:
+        journey.keep_logs()
+    return Observed(journey.hops, ready.impossible)
 
 
 class _Journey:
     """A boot while it runs."""
 
-    def __init__(self, route: Route, guest: Guest) -> None:
-        self.impossible: dict[str, str] = {}
+    def __init__(self, route: Route, guest: Guest, ready: Ready) -> None:
         self._route = route
         self._guest = guest
-        self._watch = Stopwatch()
-        self._scratch: bytes | None = None
+        self._states = ready.states
+        self._watch = ready.watch
+        self._scratch = ready.scratch
         self._stale: Collection[int] = ()
-        self._release = ""
+        self._release = ready.release
         self._jumps: list[int] = []
         self._hops: list[Facts] = []
 
@@ -113,11 +127,8 @@ class _Journey:
         )
 
     async def run(self) -> None:
-        """Boot the first kernel and go on until the last one was looked at, or one dies."""
-        sides = self._route.sides
-        self._watch.begin("boot")
-        await self._guest.run()
-        states = await self._begin(sides[0])
+        """Go on from the first kernel until the last one was looked at, or one dies."""
+        sides, states = self._route.sides, self._states
         for producer, consumer in pairwise(sides):
             at_jump, release = await self._hand_over(producer, consumer), self._release
             last = consumer is sides[-1]
@@ -147,31 +158,11 @@ class _Journey:
         parts = zip([0, *self._jumps], ends, strict=True)
         return [self._guest.console[start:end].decode("utf-8", "replace") for start, end in parts]
 
-    async def _begin(self, side: Side) -> dict[str, State]:
-        """Wait for the first kernel, and have it preserve what it can."""
-        with _failing(side, self._guest):
-            agent = Agent(self._guest)
-            self._release = (await agent.hello()).release
-            self._scratch = scratch_array(await read_scratch(agent))
-            self._watch.begin("scenario")
-            return await self._preserve(agent)
-
-    async def _preserve(self, agent: Agent) -> dict[str, State]:
-        states: dict[str, State] = {}
-        for scenario in self._route.scenarios:
-            try:
-                states[scenario.name] = await scenario.preserve(agent)
-            except NotPossibleError as error:
-                self.impossible[scenario.name] = str(error)
-        if not states:
-            raise NotPossibleError("; ".join(dict.fromkeys(self.impossible.values())))
-        return states
-
     async def _again(self, side: Side, held: Mapping[str, State]) -> dict[str, State]:
         """Have a consumer preserve what it was given, for the next one."""
         self._watch.begin("scenario")
         self._stale = await in_thread(lambda: _handoffs(self._guest.ram))
-        with _failing(side, self._guest):
+        with failing(side, self._guest):
             agent, states = Agent(self._guest), dict[str, State]()
             for scenario in self._route.scenarios:
                 with suppress(NotPossibleError):
@@ -182,7 +173,7 @@ class _Journey:
         """Bring a producer to the jump and look at it there; then let it go."""
         guest = self._guest
         self._watch.begin("jump")
-        with _failing(producer, guest):
+        with failing(producer, guest):
             address = await self._jump(producer, consumer)
         self._jumps.append(len(guest.console))
         self._watch.begin("look")
@@ -197,7 +188,8 @@ class _Journey:
         guest, agent = self._guest, Agent(self._guest)
         finalize = all(scenario.finalize for scenario in self._route.scenarios)
         address = await producer.jump_address(agent)
-        await load_consumer(agent, consumer.cmdline, finalize=finalize)
+        images = await self._send(agent, consumer)
+        await load_consumer(agent, consumer.cmdline, images, finalize=finalize)
         await log_completed(agent, guest, "jump")
         await guest.interrupt()
         await guest.break_at(address)
@@ -205,6 +197,12 @@ class _Journey:
         await jump(agent)
         await guest.wait_for_break()
         return address
+
+    async def _send(self, agent: Agent, consumer: Side) -> Images:
+        kernel, initrd = await in_thread(
+            lambda: (consumer.image.read_bytes(), self._route.initrd.read_bytes())
+        )
+        return await send_images(agent, self._guest.ram, kernel, initrd)
 
     def _look(self, producer: Side) -> AtJump:
         standing = Standing(
@@ -233,21 +231,3 @@ async def in_thread(work: Callable[[], T]) -> T:
 def _handoffs(ram: GuestRam) -> frozenset[int]:
     """Where hand-offs are in memory now."""
     return frozenset(address for item in find_handoffs(ram) for address in item.seen)
-
-
-@contextmanager
-def _failing(side: Side, guest: Guest) -> Iterator[None]:
-    """Say in one line what keeps a producer from its jump."""
-    try:
-        yield
-    except AgentError as error:
-        raise HarnessError(f"{side.name}: {error}") from None
-    except GuestEndedError as error:
-        raise HarnessError(_did_not_jump(side, guest, error)) from None
-
-
-def _did_not_jump(side: Side, guest: Guest, error: GuestEndedError) -> str:
-    log = guest.console.decode("utf-8", "replace")
-    panics = loglines.Log(log, loglines.shipped()).each("panic")
-    line = next(iter(panics), loglines.last_line(log)) or "its console is empty"
-    return f"{side.name}: did not get to the jump, {error}: {line}"

@@ -20,6 +20,7 @@ class Side:
 
     Attributes:
         name: for messages.
+        image: the kernel image.
         release: what ``uname -r`` must say in it, empty if unknown.
         key: of the kernel.
         cmdline: its kernel command line.
@@ -29,6 +30,7 @@ class Side:
     """
 
     name: str
+    image: Path
     release: str
     key: str
     cmdline: str

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+import numpy as np
+
 from khoci.errors import HarnessError
 
 VERSION = 1
@@ -118,6 +120,12 @@ def parse_line(line: str) -> Hello | Answer | Event:
         raise ProtocolError(
             f"the agent said something else than it should: {line[:80]!r}"
         ) from None
+
+
+def sum_of_words(content: bytes) -> int:
+    """What the agent's ``sum`` says of a file: all words of 64 bits, little endian, added up."""
+    padded = content + bytes(-len(content) % 8)
+    return int(np.frombuffer(padded, "<u8").sum(dtype=np.uint64))
 
 
 def joined(first: Mapping[str, Any], rest: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from khoci.errors import HarnessError
 from khoci.guest import protocol
 from khoci.guest.initramfs import CONSUMER_INITRD, CONSUMER_KERNEL
+
+RECEIVED_KERNEL = "/kernel"
+RECEIVED_INITRD = "/initrd"
 
 
 class AgentError(HarnessError):
@@ -74,7 +78,51 @@ class Agent:
                 return message
 
 
-async def load_consumer(agent: Agent, cmdline: str, *, finalize: bool = True) -> None:
+@dataclass(frozen=True)
+class Images:
+    """Where a guest has the kernel that it is to start, and its initramfs."""
+
+    kernel: str
+    initrd: str
+
+
+NESTED = Images(CONSUMER_KERNEL, CONSUMER_INITRD)
+"""What came with the producer's own initramfs."""
+
+
+class Memory(Protocol):
+    """The memory of a guest, to be written from outside."""
+
+    def write(self, phys: int, data: bytes) -> None:
+        """Write ``data`` at guest-physical ``phys``."""
+
+
+async def send_images(agent: Agent, memory: Memory, kernel: bytes, initrd: bytes) -> Images:
+    """Make files of a kernel and its initramfs in the guest.
+
+    Raises:
+        AgentError: the guest has no room, or not what was written.
+    """
+    for path, content in ((RECEIVED_KERNEL, kernel), (RECEIVED_INITRD, initrd)):
+        await _send_file(agent, memory, path, content)
+    return Images(RECEIVED_KERNEL, RECEIVED_INITRD)
+
+
+async def _send_file(agent: Agent, memory: Memory, path: str, content: bytes) -> None:
+    """Write a file's pages from outside: that costs the guest next to nothing."""
+    answer = await agent.command("receive", path=path, size=len(content))
+    runs, rest = list(answer["runs"]), memoryview(content)
+    for start, size in zip(runs[::2], runs[1::2], strict=True):
+        memory.write(start, bytes(rest[:size]))
+        rest = rest[size:]
+    seen = str((await agent.command("sum", path=path))["sum"])
+    if rest or int(seen, 16) != protocol.sum_of_words(content):
+        raise AgentError(f"{path}: the guest does not have what was written into its memory")
+
+
+async def load_consumer(
+    agent: Agent, cmdline: str, images: Images = NESTED, *, finalize: bool = True
+) -> None:
     """Finalize where the kernel has that, and load the consumer: what is left is to jump.
 
     Finalizing comes before the load: 6.17 and 6.18 attach the handover to the image only then,
@@ -85,7 +133,7 @@ async def load_consumer(agent: Agent, cmdline: str, *, finalize: bool = True) ->
     """
     if finalize:
         await agent.command("finalize")
-    await agent.command("load", kernel=CONSUMER_KERNEL, initrd=CONSUMER_INITRD, cmdline=cmdline)
+    await agent.command("load", kernel=images.kernel, initrd=images.initrd, cmdline=cmdline)
 
 
 async def jump(agent: Agent) -> None:

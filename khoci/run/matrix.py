@@ -14,6 +14,7 @@ from khoci.compat.bench import Bench, booting
 from khoci.compat.cell import groups, run_cell, run_cells_of_a_pair
 from khoci.compat.loglines import never_matched, shipped
 from khoci.compat.plan import Cell, cells, cells_of, pairs, pairs_around
+from khoci.compat.ready import Producers
 from khoci.config.abi import default_folder, load_releases
 from khoci.config.kernels import Kernels
 from khoci.config.matrix import GuestConfig, MatrixConfig
@@ -361,6 +362,8 @@ def run_matrix(
     stored: Stored = tell_nobody,
 ) -> None:
     """Run the cells and store each result as it comes in; ``stored`` is called after that."""
+    producers = Producers(jobs + 1)
+    bench = replace(bench, producers=producers)
 
     async def run(group: Sequence[Cell]) -> Sequence[CellResult]:
         watcher.started(tuple(group))
@@ -381,4 +384,5 @@ def run_matrix(
     try:
         asyncio.run(run_cells(groups(wanted, bench.scenarios), run, jobs, done))
     finally:
+        producers.close()
         watcher.end()

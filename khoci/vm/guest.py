@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +26,10 @@ from khoci.vm.silence import SilenceClock
 T = TypeVar("T")
 
 _START_LIMIT = 30.0
+_POLL = 0.005
 _LOG_POLL = 0.01
+_WITHOUT_RAM = {"capabilities": [{"capability": "x-ignore-shared", "state": True}]}
+"""What is kept of a parked guest besides its RAM file."""
 _PANIC_ENDS = b"---[ end Kernel panic"
 
 
@@ -68,12 +72,15 @@ class Guest:
     Attributes:
         ram: its memory, live.
         console: everything its first serial port has written.
+        parked: whether its memory is kept for others.
     """
 
-    def __init__(self, machine: Machine, ram: GuestRam) -> None:
+    def __init__(self, machine: Machine, ram: GuestRam, parked: Parked | None = None) -> None:
         self.machine = machine
         self.ram = ram
-        self.console = bytearray()
+        self.console = bytearray(parked.console if parked else b"")
+        self.parked = False
+        self._state = parked.devices if parked else None
         self._lines: asyncio.Queue[str] = asyncio.Queue()
         self._partial = b""
         self._packets = gdb.Packets((), b"")
@@ -166,7 +173,7 @@ class Guest:
         try:
             process = await self._spawn(peer, log)
             peer.close()
-            await asyncio.wait_for(self._qmp.connect(qmp), _START_LIMIT)
+            await asyncio.wait_for(self._connect(qmp), _START_LIMIT)
         except (QMPError, TimeoutError):
             raise HarnessError(f"QEMU did not start: {_last_words(log)}") from None
         finally:
@@ -178,6 +185,47 @@ class Guest:
             asyncio.create_task(self._watch_process(process, log)),
             asyncio.create_task(self._watch_silence(process.pid)),
         ]
+
+    async def _connect(self, qmp: socket.socket) -> None:
+        await self._qmp.connect(qmp)
+        if self._state is not None:
+            await self._qmp.execute("migrate-set-capabilities", _WITHOUT_RAM)
+            await self._qmp.execute("migrate-incoming", {"uri": f"fd:{self._state}"})
+            while await self._status() == "inmigrate":
+                await asyncio.sleep(_POLL)
+
+    async def _status(self) -> str:
+        answer: Any = await self._qmp.execute("query-status")
+        return str(answer["status"])
+
+    async def park(self) -> Parked:
+        """Stop the guest where it is and keep all of it; it cannot run on in this process.
+
+        Raises:
+            HarnessError: QEMU cannot do that.
+        """
+        devices = os.memfd_create("khoci-devices", os.MFD_CLOEXEC)
+        try:
+            await self._keep_devices(f"/proc/{os.getpid()}/fd/{devices}")
+        except QMPError as error:
+            os.close(devices)
+            raise HarnessError(f"a guest cannot be parked: {error}") from None
+        self.parked = True
+        return Parked(self.machine, self.ram, devices, bytes(self.console))
+
+    async def _keep_devices(self, path: str) -> None:
+        await self._qmp.execute("stop")
+        self._console_pipe.drain()
+        await self._qmp.execute("migrate-set-capabilities", _WITHOUT_RAM)
+        await self._qmp.execute("migrate", {"uri": f"exec:cat > {path}"})
+        while (status := await self._saved()) != "completed":
+            if status in ("failed", "cancelled"):
+                raise QMPError(f"QEMU says that it {status}")
+            await asyncio.sleep(_POLL)
+
+    async def _saved(self) -> str:
+        answer: Any = await self._qmp.execute("query-migrate")
+        return str(answer.get("status", ""))
 
     async def close(self) -> None:
         """End the guest now and free everything it used; may be called more than once."""
@@ -201,6 +249,7 @@ class Guest:
             qmp=qmp.fileno(),
             gdb=self._gdb_channel.peer.fileno(),
             ram=self.ram.fd,
+            state=self._state,
         )
         command = driven_command(self.machine, channels)
         try:
@@ -210,7 +259,7 @@ class Guest:
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=stderr,
                     stderr=stderr,
-                    pass_fds=astuple(channels),
+                    pass_fds=channels.inherited,
                 )
         finally:
             for channel in ends:
@@ -291,6 +340,49 @@ class Guest:
             return False  # QEMU is going; the watcher of the process says how
 
 
+@dataclass(frozen=True)
+class Parked:
+    """A guest that was stopped and kept, to be run on as often as one likes.
+
+    Attributes:
+        machine: what it is.
+        ram: its memory; nobody writes to it any more.
+        devices: descriptor of a file with the state of its CPUs and devices.
+        console: what its first serial port had written.
+    """
+
+    machine: Machine
+    ram: GuestRam
+    devices: int
+    console: bytes
+
+    def close(self) -> None:
+        """Give up what it holds; guests that were resumed run on."""
+        os.close(self.devices)
+        self.ram.close()
+
+
+@asynccontextmanager
+async def resume_guest(parked: Parked, log: Path) -> AsyncIterator[Guest]:
+    """Run a parked guest on, in a process and in memory of its own, for the length of a block.
+
+    It is stopped where it was parked until it is told to run.
+
+    Raises:
+        HarnessError: QEMU does not take it back.
+    """
+    ram = await asyncio.to_thread(parked.ram.copy)
+    devices = os.open(f"/proc/self/fd/{parked.devices}", os.O_RDONLY)
+    guest = Guest(parked.machine, ram, replace(parked, devices=devices))
+    try:
+        await guest.open(log)
+        yield guest
+    finally:
+        await guest.close()
+        os.close(devices)
+        ram.close()
+
+
 @asynccontextmanager
 async def start_guest(machine: Machine, log: Path) -> AsyncIterator[Guest]:
     """Run a guest for the length of a ``with`` block; it never outlives the block, nor khoci.
@@ -306,7 +398,8 @@ async def start_guest(machine: Machine, log: Path) -> AsyncIterator[Guest]:
         yield guest
     finally:
         await guest.close()
-        ram.close()
+        if not guest.parked:
+            ram.close()
 
 
 def _dead(registers: str) -> bool:

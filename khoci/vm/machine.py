@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -56,13 +56,26 @@ class Machine:
 
 @dataclass(frozen=True)
 class Channels:
-    """File descriptors that the QEMU process inherits: a pipe, three sockets, the RAM file."""
+    """File descriptors that the QEMU process inherits.
+
+    Attributes:
+        console: a pipe.
+        agent, qmp, gdb: sockets.
+        ram: the RAM file.
+        state: the devices of a parked guest, whose RAM the RAM file has; None to boot.
+    """
 
     console: int
     agent: int
     qmp: int
     gdb: int
     ram: int
+    state: int | None = None
+
+    @property
+    def inherited(self) -> tuple[int, ...]:
+        """All of them."""
+        return tuple(fd for fd in astuple(self) if fd is not None)
 
 
 def _common(machine: Machine) -> list[str]:
@@ -82,6 +95,7 @@ def driven_command(machine: Machine, channels: Channels) -> list[str]:
 
     A guest that resets or powers off stays paused, so that its memory can still be read.
     """
+    waiting = ["-incoming", "defer"] if channels.state is not None else []
     sockets = {"agent": channels.agent, "qmp": channels.qmp, "gdb": channels.gdb}
     file = f"/proc/self/fd/{channels.ram}"
     ram = f"memory-backend-file,id=ram,size={machine.memory},share=on,mem-path={file}"
@@ -94,6 +108,7 @@ def driven_command(machine: Machine, channels: Channels) -> list[str]:
         *("-serial", "chardev:console", "-serial", "chardev:agent"),
         *("-mon", "chardev=qmp,mode=control", "-gdb", "chardev:gdb"),
         *("-action", "reboot=shutdown,shutdown=pause", "-S"),
+        *waiting,
     ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from khoci.compat.bench import Bench, consumer_cmdline, machine, missing_need
+from khoci.compat.bench import Bench, consumer_cmdline, machine, missing_need, nested
 from khoci.compat.cell import groups, run_cell, run_cells_of_a_pair
 from khoci.compat.plan import Cell
 from khoci.config.abi import default_folder, load_releases
@@ -97,8 +97,15 @@ def test_a_kernel_that_could_not_be_built_is_an_error(
     assert evidence(result, "root") == f"{lost}: does not build"
 
 
-def test_the_machine_boots_the_producer_with_the_consumer_inside(bench: Bench) -> None:
-    made = machine(bench, CELL.pair, [TEST])
+def test_the_machine_boots_the_producer_whoever_the_consumer_is(bench: Bench) -> None:
+    made = machine(bench, "v6.16.12", [TEST])
+    assert made.kernel == bench.kernels["v6.16.12"].image
+    assert b"v7.3.4" not in made.initrd.read_bytes()
+    assert made.cmdline.endswith("of=v6.16.12")
+
+
+def test_the_machine_of_a_person_boots_the_producer_with_the_consumer_inside(bench: Bench) -> None:
+    made = nested(bench, CELL.pair, [TEST])
     assert made.kernel == bench.kernels["v6.16.12"].image
     assert b"v7.3.4" in made.initrd.read_bytes()
     assert made.cmdline.endswith("of=v6.16.12")
@@ -106,14 +113,14 @@ def test_the_machine_boots_the_producer_with_the_consumer_inside(bench: Bench) -
 
 
 def test_a_chain_has_each_kernel_inside_of_the_one_before(bench: Bench) -> None:
-    content = machine(bench, ["v6.16.12", "unknown", "v7.3.4"], [TEST]).initrd.read_bytes()
+    content = nested(bench, ["v6.16.12", "unknown", "v7.3.4"], [TEST]).initrd.read_bytes()
     assert 0 < content.find(b"unknown") < content.find(b"v7.3.4")
     assert content.count(b"TRAILER!!!") == 3
 
 
 def test_the_shape_of_a_scenario_is_the_machine(bench: Bench) -> None:
     shape = Shape(memory=5 << 30, scratch="1M,2M,3M", nodes=2, kaslr=True)
-    made = machine(bench, CELL.pair, [replace(TEST, shape=shape)])
+    made = machine(bench, "v6.16.12", [replace(TEST, shape=shape)])
     assert made.memory == 5 << 30
     words = made.cmdline.split()
     assert {"kho_scratch=1M,2M,3M", "numa=fake=2"} <= set(words)

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from khoci.guest.protocol import MAX_LINE, Hello, encode_command, parse_line
-from tests.guest.talk import ask, converse
+from khoci.guest.protocol import MAX_LINE, Hello, encode_command, parse_line, sum_of_words
+from tests.guest.talk import ask, ask_in_parts, converse
 
 PING = encode_command(1, "ping").encode() + b"\n"
 
@@ -126,3 +127,37 @@ def test_garbage_is_answered_and_never_kills(sanitized_agent: Path, garbage: lis
     assert len(answers) == sent.count(b"\n")
     assert not any(answer["ok"] for answer in answers)
     assert (last["id"], last["ok"]) == (1, True)
+
+
+def test_the_host_is_told_where_the_pages_of_a_file_are(built_agent: Path, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    answer = ask(built_agent, "receive", path=str(path), size=3 * 4096 + 1)
+    starts, sizes = answer["runs"][::2], answer["runs"][1::2]
+    assert sum(sizes) == 4 * 4096
+    assert all(start and start % 4096 == 0 for start in starts)
+    assert path.read_bytes() == bytes(3 * 4096 + 1)
+
+
+def test_a_file_may_have_more_runs_than_a_line_has_room_for(
+    built_agent: Path, tmp_path: Path
+) -> None:
+    size = 100 << 20
+    parts = ask_in_parts(built_agent, "receive", path=str(tmp_path / "file"), size=size)
+    runs = [number for part in parts for number in part["runs"]]
+    assert sum(runs[1::2]) == size
+    assert all(start for start in runs[::2])
+
+
+@pytest.mark.parametrize("size", [0, -1, 1 << 62])
+def test_a_file_of_no_size(built_agent: Path, tmp_path: Path, size: int) -> None:
+    answer = ask(built_agent, "receive", path=str(tmp_path / "file"), size=size)
+    assert answer["ok"] is False
+    assert answer["errno"] != 0
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 131_072, 131_077, 300_001])
+def test_both_sides_sum_alike(built_agent: Path, tmp_path: Path, size: int) -> None:
+    path = tmp_path / "file"
+    content = random.Random(size).randbytes(size)  # noqa: S311
+    path.write_bytes(content)
+    assert int(ask(built_agent, "sum", path=str(path))["sum"], 16) == sum_of_words(content)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from khoci.errors import HarnessError
-from khoci.vm.guest import End, Guest, GuestEndedError, start_guest
+from khoci.vm.guest import End, Guest, GuestEndedError, resume_guest, start_guest
 from khoci.vm.machine import Accelerator, Machine
 from tests.vm import tiny
 
@@ -111,6 +111,68 @@ def test_no_byte_of_the_console_is_lost_when_nobody_reads_for_a_while(tmp_path: 
 
     code = tiny.flood("x", 30_000) + tiny.say("end") + tiny.RESET
     with_guest(tiny.machine(tmp_path, code), work)
+
+
+def test_a_parked_guest_runs_on_as_often_as_one_likes(tmp_path: Path) -> None:
+    code = tiny.say("one") + tiny.store(MARK, 0x41) + tiny.say("go\n", tiny.AGENT) + tiny.ECHO_LINE
+    code += tiny.say_byte_at(MARK) + tiny.RESET
+    machine, log = tiny.machine(tmp_path, code), tmp_path / "qemu.log"
+    consoles = []
+
+    async def on(guest: Guest, word: str) -> None:
+        assert guest.console == b"one"
+        await guest.run()
+        await guest.send_line(word)
+        assert await guest.next_line() == word
+        with pytest.raises(GuestEndedError):
+            await guest.next_line()
+        consoles.append(bytes(guest.console))
+
+    async def run() -> None:
+        async with start_guest(machine, log) as guest:
+            await guest.run()
+            assert await guest.next_line() == "go"
+            parked = await guest.park()
+        try:
+            async with resume_guest(parked, log) as first, resume_guest(parked, log) as second:
+                second.ram.write(MARK, b"B")
+                await on(first, "first")
+                await on(second, "second")
+            async with resume_guest(parked, log) as third:
+                await on(third, "third")
+        finally:
+            parked.close()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+    assert consoles == [b"oneA", b"oneB", b"oneA"]
+
+
+def test_a_guest_that_is_gone_cannot_be_parked(tmp_path: Path) -> None:
+    async def work(guest: Guest) -> None:
+        assert guest._process is not None
+        guest._process.kill()
+        with pytest.raises(HarnessError, match="a guest cannot be parked: "):
+            await guest.park()
+
+    with_guest(tiny.machine(tmp_path, tiny.SPIN), work)
+
+
+def test_devices_that_qemu_does_not_take_back(tmp_path: Path) -> None:
+    machine, log = tiny.machine(tmp_path, tiny.SPIN), tmp_path / "qemu.log"
+
+    async def run() -> None:
+        async with start_guest(machine, log) as guest:
+            await guest.run()
+            parked = await guest.park()
+        try:
+            os.ftruncate(parked.devices, 5000)
+            with pytest.raises(HarnessError, match="QEMU did not start: "):
+                async with resume_guest(parked, log):
+                    pass
+        finally:
+            parked.close()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
 
 
 def test_the_breakpoint_splits_the_console_and_memory_can_be_seen_and_changed(

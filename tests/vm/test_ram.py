@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,10 @@ def ram(monkeypatch: pytest.MonkeyPatch) -> Iterator[GuestRam]:
 def test_the_split_is_at_two_gigabytes() -> None:
     assert layout(LOW_LIMIT) == (Range(0, 2 * GIB),)
     assert layout(LOW_LIMIT + MIB) == (Range(0, 2 * GIB), Range(4 * GIB, MIB))
+
+
+def _full(*_arguments: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @given(st.integers(1, 1 << 40))
@@ -101,6 +106,30 @@ def test_data_on_both_sides_of_the_split_is_two_extents(ram: GuestRam) -> None:
     below, above = ram.data()
     assert below.end == LOW_LIMIT
     assert above.start == HIGH_BASE
+
+
+def test_a_copy_is_equal_and_apart(ram: GuestRam) -> None:
+    ram.write(MIB, b"below")
+    ram.write(HIGH_BASE + GIB - 5, b"above")
+    other = ram.copy()
+    try:
+        ram.write(MIB, b"later")
+        assert other.read(MIB, 5) == b"below"
+        assert other.read(HIGH_BASE + GIB - 5, 5) == b"above"
+        assert [item.start for item in other.data()] == [item.start for item in ram.data()]
+    finally:
+        other.close()
+
+
+def test_a_copy_without_room_is_one_line_and_leaves_nothing(
+    ram: GuestRam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ram.write(0, b"x")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    monkeypatch.setattr("os.sendfile", _full)
+    with pytest.raises(HarnessError, match="cannot copy guest RAM: No space left on device"):
+        ram.copy()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_file_that_was_cut_is_an_error(ram: GuestRam) -> None:

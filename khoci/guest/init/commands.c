@@ -35,6 +35,8 @@ static const struct command commands[] = {
 	{ .name = "retrieve", .run = run_retrieve },
 	{ .name = "finish", .run = run_finish },
 	{ .name = "finalize", .run = run_finalize, .guest_only = true },
+	{ .name = "receive", .run = run_receive },
+	{ .name = "sum", .run = run_sum },
 	{ .name = "load", .run = run_load, .guest_only = true },
 	{ "jump", run_jump, after_jump, true },
 	{ "poweroff", run_poweroff, after_poweroff, true },

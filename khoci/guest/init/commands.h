@@ -22,6 +22,8 @@ struct command {
 const struct command *find_command(const char *name);
 
 bool run_finalize(struct agent *agent, const struct json_object *arguments);
+bool run_receive(struct agent *agent, const struct json_object *arguments);
+bool run_sum(struct agent *agent, const struct json_object *arguments);
 bool run_load(struct agent *agent, const struct json_object *arguments);
 bool run_jump(struct agent *agent, const struct json_object *arguments);
 void after_jump(struct agent *agent);

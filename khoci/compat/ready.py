@@ -1,0 +1,177 @@
+"""A producer that has preserved all it should and waits, so that many consumers need one boot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from khoci.compat import loglines
+from khoci.compat.scratch import read_scratch, scratch_array
+from khoci.compat.side import Side
+from khoci.compat.stopwatch import Stopwatch
+from khoci.errors import HarnessError
+from khoci.guest.session import Agent, AgentError
+from khoci.scenario.base import NotPossibleError, Scenario, State
+from khoci.vm.guest import Guest, GuestEndedError, Parked, resume_guest, start_guest
+from khoci.vm.machine import Machine
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a producer that is ready depends on, whoever it will hand over to.
+
+    Attributes:
+        side: the producer.
+        machine: the guest that boots it.
+        scenarios: what it preserves.
+    """
+
+    side: Side
+    machine: Machine
+    scenarios: tuple[Scenario, ...]
+
+    @property
+    def key(self) -> tuple[str, Machine, tuple[str, ...]]:
+        """Equal for two that need to be booted only once."""
+        return self.side.key, self.machine, tuple(scenario.name for scenario in self.scenarios)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A producer that only has to load a consumer and jump.
+
+    Attributes:
+        release: what it calls itself.
+        scratch: its scratch areas, None if it does not show them.
+        states: what each scenario preserved, by its name.
+        impossible: why it cannot do a scenario, by its name.
+        watch: times what comes; it has timed what was.
+    """
+
+    release: str
+    scratch: bytes | None
+    states: Mapping[str, State]
+    impossible: Mapping[str, str]
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+
+async def get_ready(guest: Guest, start: Start) -> Ready:
+    """Boot a producer and have it preserve what it can.
+
+    Raises:
+        HarnessError: it died, or its agent failed.
+        NotPossibleError: it can do none of the scenarios.
+    """
+    watch = Stopwatch()
+    watch.begin("boot")
+    await guest.run()
+    with failing(start.side, guest):
+        agent = Agent(guest)
+        release = (await agent.hello()).release
+        scratch = scratch_array(await read_scratch(agent))
+        watch.begin("scenario")
+        states, impossible = await _preserve(agent, start.scenarios)
+    return Ready(release, scratch, states, impossible, watch)
+
+
+async def _preserve(
+    agent: Agent, scenarios: tuple[Scenario, ...]
+) -> tuple[dict[str, State], dict[str, str]]:
+    states: dict[str, State] = {}
+    impossible: dict[str, str] = {}
+    for scenario in scenarios:
+        try:
+            states[scenario.name] = await scenario.preserve(agent)
+        except NotPossibleError as error:
+            impossible[scenario.name] = str(error)
+    if not states:
+        raise NotPossibleError("; ".join(dict.fromkeys(impossible.values())))
+    return states, impossible
+
+
+@dataclass
+class _Place:
+    """Where one producer is kept, and who waits for it."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    kept: tuple[Parked, Ready] | None = None
+    users: int = 0
+
+
+class Producers:
+    """Producers that are ready, each kept while others with the same start may come.
+
+    A run asks for one after the other, so those that were used last are kept, a few at a time.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._places: OrderedDict[object, _Place] = OrderedDict()
+
+    @asynccontextmanager
+    async def resumed(self, start: Start, log: Path) -> AsyncIterator[tuple[Guest, Ready]]:
+        """A producer of its own for the length of a block, stopped where it is ready.
+
+        Raises:
+            HarnessError, NotPossibleError: as `get_ready`; or QEMU cannot keep a guest.
+        """
+        async with self._place(start) as place:
+            async with place.lock:
+                if place.kept is None:
+                    place.kept = await _parked(start, log)
+            parked, ready = place.kept
+            watch = Stopwatch()
+            watch.begin("resume")
+            async with resume_guest(parked, log) as guest:
+                await guest.run()
+                yield guest, replace(ready, watch=watch)
+
+    @asynccontextmanager
+    async def _place(self, start: Start) -> AsyncIterator[_Place]:
+        place = self._places.setdefault(start.key, _Place())
+        self._places.move_to_end(start.key)
+        place.users += 1
+        try:
+            yield place
+        finally:
+            place.users -= 1
+            self._drop(self._most)
+
+    def close(self) -> None:
+        """Give all of them up."""
+        self._drop(0)
+
+    def _drop(self, most: int) -> None:
+        unused = [key for key, place in self._places.items() if not place.users]
+        for key in unused[: max(0, len(self._places) - most)]:
+            kept = self._places.pop(key).kept
+            if kept is not None:
+                kept[0].close()
+
+
+async def _parked(start: Start, log: Path) -> tuple[Parked, Ready]:
+    async with start_guest(start.machine, log) as guest:
+        ready = await get_ready(guest, start)
+        return await guest.park(), ready
+
+
+@contextmanager
+def failing(side: Side, guest: Guest) -> Iterator[None]:
+    """Say in one line what keeps a producer from its jump."""
+    try:
+        yield
+    except AgentError as error:
+        raise HarnessError(f"{side.name}: {error}") from None
+    except GuestEndedError as error:
+        raise HarnessError(_did_not_jump(side, guest, error)) from None
+
+
+def _did_not_jump(side: Side, guest: Guest, error: GuestEndedError) -> str:
+    log = guest.console.decode("utf-8", "replace")
+    panics = loglines.Log(log, loglines.shipped()).each("panic")
+    line = next(iter(panics), loglines.last_line(log)) or "its console is empty"
+    return f"{side.name}: did not get to the jump, {error}: {line}"
