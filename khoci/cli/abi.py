@@ -42,6 +42,8 @@ def abi_group() -> None:
     """Read from sources what a kernel hands over, and find the break that nobody declared.
 
     A KERNEL is a name of `khoci kernel list`; a TREE is a folder of sources, which is only read.
+
+    Example: khoci abi diff 6.17 6.18
     """
 
 
