@@ -16,6 +16,9 @@ from khoci.verdicts import Verdict, worst
 NOT_PLAIN = frozenset({"unfinalized", "kho-off", "crash", "empty"})
 """Scenarios in which nobody takes over what was written as usual."""
 
+_USED_BY_OTHERS = frozenset({"vmalloc", "block"})
+"""Components that are read by those whose data they hold."""
+
 _GOOD = frozenset({Verdict.RESTORED, Verdict.ACCEPTED})
 _DEAD = frozenset({Verdict.PANIC, Verdict.RESET, Verdict.HANG})
 _BAD = _DEAD | {Verdict.CORRUPT, Verdict.DROPPED}
@@ -76,6 +79,7 @@ def agreement(results: Iterable[CellResult], manifests: Mapping[str, Manifest]) 
 def _rows(cells: list[CellResult], reads: tuple[Read, ...]) -> Iterable[Row]:
     misread = [read.component for read in reads if read.reading is Reading.MISREAD]
     refused = [read for read in reads if read.reading is Reading.REFUSED]
+    unread = [read.component for read in reads if read.reading is Reading.NOBODY]
     for read in reads:
         observed = _seen(cells, read.component)
         if observed is Verdict.ABSENT:
@@ -89,8 +93,9 @@ def _rows(cells: list[CellResult], reads: tuple[Read, ...]) -> Iterable[Row]:
             predicted=_predicted(cells, read.component),
             observed=observed,
         )
-        explained = "" if row.agrees else _explained(row, misread, refused)
-        yield replace(row, explained=explained)
+        if not row.agrees:
+            row = replace(row, explained=_unread(row, unread) or _explained(row, misread, refused))
+        yield row
 
 
 def _seen(cells: list[CellResult], component: str) -> Verdict:
@@ -114,6 +119,13 @@ def _predicted(cells: list[CellResult], component: str) -> Verdict | None:
 
 def _is(name: str, component: str) -> bool:
     return name == component or name.startswith((f"{component} ", f"{component}:"))
+
+
+def _unread(row: Row, unread: list[str]) -> str:
+    """Why a part of others was dropped: they are read by nobody."""
+    if row.component in _USED_BY_OTHERS and row.observed is Verdict.DROPPED and unread:
+        return f"nobody reads what it belongs to: {', '.join(unread)}"
+    return ""
 
 
 def _explained(row: Row, misread: list[str], refused: list[Read]) -> str:

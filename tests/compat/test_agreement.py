@@ -75,6 +75,14 @@ def test_what_dies_with_the_machine_is_explained() -> None:
     assert found["scratch"].explained.startswith("the machine dies of what is misread: memory map")
 
 
+def test_what_belongs_to_something_that_nobody_reads_is_explained() -> None:
+    dropped = (Verdict.DROPPED, Verdict.DROPPED)
+    found = rows(cell("v6.19.14", "v6.18.15", "memfd", memfd=dropped, vmalloc=dropped))
+    assert found["memfd"].static is Reading.NOBODY
+    assert found["vmalloc"].explained.startswith("nobody reads what it belongs to: ")
+    assert "memfd" in found["vmalloc"].explained
+
+
 def test_what_nobody_can_explain() -> None:
     row = rows(cell("v7.2.12", "v7.3.4", luo=CORRUPT))["luo"]
     assert not row.agrees
