@@ -111,7 +111,7 @@ TEST_NEEDS = (
     ),
     Need(
         name="slurm",
-        command=("sbatch", "--version"),
+        command=("slurmctld", "-V"),  # sbatch says nothing where no cluster is configured
         purpose="runs cells on several nodes in the tests",
         apt="slurm-wlm",
         dnf="slurm-slurmctld",
