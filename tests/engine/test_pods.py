@@ -16,7 +16,7 @@ from tests.engine.compared import found_in
 from tests.stores import BUCKET, s3_server
 from tests.vm.conftest import command, kernels
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(3000)]
 
 __all__ = ["kernels"]
 ASKED = ("--kernels", "7.3", "--scenarios", "reserve-mem,memfd", "--no-cell-cache")

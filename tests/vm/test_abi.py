@@ -24,6 +24,8 @@ from khoci.kernel.extract import abi_of
 from khoci.kernel.store import configured
 from khoci.paths import data_dir
 
+pytestmark = [pytest.mark.timeout(3000)]
+
 THREADS = Path("tests/series/threads")
 POINTS = Path("tests/abi/points.toml")
 IN_CI = ("v7.3.4",)
