@@ -128,8 +128,8 @@ def _taken(
     left: Words = _words(result)
     unchanged = _unchanged(result, made_of)
     for item in known:
-        mine = _about(item, left)
-        if not _names(item, unchanged) or mine is None:
+        mine = _about(item, left) if _names(item, unchanged) else None
+        if mine is None:
             continue
         if unchanged is result or _happened(item, mine):
             broken.append((item, mine))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from khoci.results import CellResult, SeriesInRun
 from khoci.rundiff import Change
@@ -180,6 +181,14 @@ class Report:
     causes: Mapping[tuple[str, str, str], tuple[str, ...]] = field(default_factory=dict)
     against: str = ""
     evidence: LookUp = without_evidence
+
+    @cached_property
+    def forbidden(self) -> Mapping[CellKey, list[str]]:
+        """What the policy has against each cell that it has something against."""
+        found: dict[CellKey, list[str]] = {}
+        for each in self.violations:
+            found.setdefault(each.cell, []).append(each.text)
+        return found
 
     @property
     def order(self) -> tuple[str, ...]:

@@ -39,8 +39,7 @@ def outcomes(report: Report) -> dict[CellKey, Outcome]:
 
 def complaints(report: Report, result: CellResult) -> list[str]:
     """What the policy has against a cell, a line each."""
-    cell = key_of(result)
-    return [each.text for each in report.violations if each.cell == cell]
+    return report.forbidden.get(key_of(result), [])
 
 
 def title(cell: CellKey) -> str:
