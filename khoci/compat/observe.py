@@ -13,7 +13,7 @@ from typing import TypeVar
 from khoci.compat.arrival import Arrival
 from khoci.compat.atjump import AtJump, Standing, Tamper
 from khoci.compat.facts import Facts
-from khoci.compat.ready import Producers, Ready, Start, failing, get_ready
+from khoci.compat.ready import PRODUCER_LOG, Producers, Ready, Start, failing, get_ready
 from khoci.compat.scratch import scratch_array
 from khoci.compat.side import Side, log_completed
 from khoci.files import write_atomic
@@ -83,7 +83,7 @@ async def observe(route: Route, producers: Producers | None = None) -> Observed:
     start = Start(route.sides[0], route.machine, route.scenarios)
     if producers is None:
         async with start_guest(route.machine, log) as guest:
-            ready = await get_ready(guest, start)
+            ready = await get_ready(guest, start, route.hop_folder(0))
             return await _travel(route, guest, ready)
     async with producers.resumed(start, log) as (guest, ready):
         return await _travel(route, guest, ready)
@@ -149,7 +149,7 @@ class _Journey:
         logs = self._logs()
         for number, log in enumerate(logs):
             if number < len(self._route.sides) - 1:
-                write_atomic(self._route.hop_folder(number) / "producer.log", log)
+                write_atomic(self._route.hop_folder(number) / PRODUCER_LOG, log)
             if number:
                 write_atomic(self._route.hop_folder(number - 1) / "consumer.log", log)
 

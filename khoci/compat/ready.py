@@ -14,10 +14,13 @@ from khoci.compat.scratch import read_scratch, scratch_array
 from khoci.compat.side import Side
 from khoci.compat.stopwatch import Stopwatch
 from khoci.errors import HarnessError
+from khoci.files import write_atomic
 from khoci.guest.session import Agent, AgentError
 from khoci.scenario.base import NotPossibleError, Scenario, State
 from khoci.vm.guest import Guest, GuestEndedError, Parked, resume_guest, start_guest
 from khoci.vm.machine import Machine
+
+PRODUCER_LOG = "producer.log"
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,26 @@ class Ready:
     watch: Stopwatch = field(default_factory=Stopwatch)
 
 
-async def get_ready(guest: Guest, start: Start) -> Ready:
+async def get_ready(guest: Guest, start: Start, folder: Path) -> Ready:
     """Boot a producer and have it preserve what it can.
+
+    Args:
+        guest: that was not let go yet.
+        start: the producer, and what is preserved.
+        folder: where its log goes if it does not get there; it exists.
 
     Raises:
         HarnessError: it died, or its agent failed.
         NotPossibleError: it can do none of the scenarios.
     """
+    try:
+        return await _get_ready(guest, start)
+    except BaseException:
+        write_atomic(folder / PRODUCER_LOG, guest.console.decode("utf-8", "replace"))
+        raise
+
+
+async def _get_ready(guest: Guest, start: Start) -> Ready:
     watch = Stopwatch()
     watch.begin("boot")
     await guest.run()
@@ -155,7 +171,7 @@ class Producers:
 
 async def _parked(start: Start, log: Path) -> tuple[Parked, Ready]:
     async with start_guest(start.machine, log) as guest:
-        ready = await get_ready(guest, start)
+        ready = await get_ready(guest, start, log.parent)
         return await guest.park(), ready
 
 

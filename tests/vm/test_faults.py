@@ -104,6 +104,8 @@ def test_a_producer_that_does_not_come_up_is_an_error_and_no_verdict(panicking: 
     assert panicking.status == 3
     assert result["verdict"] == "error"
     assert "bad: did not get to the jump" in json.dumps(result["components"])
+    log = panicking.folder / result["files"]["producer.log"]
+    assert "Kernel panic - not syncing" in log.read_text()
 
 
 def test_an_image_that_is_none_is_an_error(kernels: dict[str, Artifact], tmp_path: Path) -> None:
