@@ -34,7 +34,7 @@ def check(run: Callable[[bytes], None], data: bytes) -> None:
         TooSlowError: it takes too long.
         Exception: whatever else leaves the target.
     """
-    with _deadline(SECONDS):
+    with _deadline(SECONDS), _room(HEADROOM):
         try:
             run(data)
         except DecodeError as error:
@@ -55,11 +55,20 @@ def _assert_one_line(message: str) -> None:
 
 
 def be_strict() -> None:
-    """In this process a warning is an error, and there is so much more address space, no more."""
+    """In this process a warning is an error."""
     warnings.simplefilter("error")
+
+
+@contextmanager
+def _room(size: int) -> Iterator[None]:
+    """So much more address space than there is now: what the engine itself loses does not count."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-    size = pages * resource.getpagesize() + HEADROOM
-    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 @contextmanager

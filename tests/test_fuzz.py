@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -149,6 +150,19 @@ def test_an_endless_loop_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oracle, "SECONDS", 0.05)
     with pytest.raises(oracle.TooSlowError):
         oracle.check(loop, b"")
+
+
+def test_memory_without_end_is_a_crash_and_one_input_takes_none_from_the_next() -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    for _ in range(3):
+        with pytest.raises(MemoryError):
+            oracle.check(lambda _data: _nothing(bytearray(2 * oracle.HEADROOM)), b"")
+    oracle.check(lambda _data: _nothing(bytearray(oracle.HEADROOM // 2)), b"")
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+def _nothing(_object: object) -> None:
+    """Let go of it."""
 
 
 def test_the_log_of_a_crash() -> None:
