@@ -23,6 +23,8 @@ def store_group() -> None:
 
     Every command takes --store URL, or KHOCI_STORE from the environment. Kernels are found by
     their key, and compared with their digests when they arrive.
+
+    Example: khoci store list --store /srv/khoci
     """
 
 

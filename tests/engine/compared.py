@@ -1,7 +1,8 @@
 """Results of two runs, without what differs between any two boots of the same kernels.
 
-That is times, and where the guest's own allocator puts things: addresses, and with them the digests
-of what holds addresses. Two local runs differ in these too.
+That is times, whether the host failed once before, and where the guest's own allocator puts
+things: addresses, and with them the digests of what holds addresses. Two local runs differ in
+these too.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ def found_in(run: Path) -> dict[str, str]:
 def _canonical(result: dict[str, Any]) -> str:
     details = dict(result["details"])
     if details:
-        details["phases"] = [each["name"] for each in details["phases"]]
+        details.pop("phases", None)
         details["regions"] = sorted(map(_region, details["regions"]))
         details["misread"] = len(details["misread"])
-    plain = {**result, "seconds": 0, "details": details}
+    plain = {**result, "seconds": 0, "retries": [], "details": details}
     return _CHANCE.sub("#", json.dumps(plain, sort_keys=True))
 
 
