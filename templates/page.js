@@ -234,9 +234,14 @@
   }
 
   function log(side, found) {
-    const last = found.first + found.lines.length - 1;
+    const gap = found.gap || { at: -1, size: 0 };
+    const last = found.first + found.lines.length + gap.size - 1;
     const marked = new Set(found.marked);
-    const lines = found.lines.flatMap((line, place) => [marked.has(place) ? node("mark", line || " ") : line, "\n"]);
+    const lines = found.lines.flatMap((line, place) => [
+      place === gap.at ? `[${gap.size} lines are left out]\n` : "",
+      marked.has(place) ? node("mark", line || " ") : line,
+      "\n",
+    ]);
     const title = `Log of the ${side}, lines ${found.first} to ${last} of ${found.total}`;
     return node("div", [node("h3", title), node("pre", lines, { tabindex: "0", "aria-label": title })]);
   }

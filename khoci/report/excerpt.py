@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
-from khoci.report.model import Excerpt
+from khoci.report.model import Excerpt, Gap
 
 MOST = 60
 """Lines of an excerpt."""
 _BEFORE = 12
+_AFTER = 2
 _LONGEST = 400
 """Characters of a line."""
 
 
 def around(log: str, wanted: Iterable[str], most: int = MOST) -> Excerpt:
     """The lines from a little before the first wanted one on; without any, the last ones.
+
+    Where the last wanted line is too far away for that, the middle is left out.
 
     Args:
         log: a whole log, as a guest wrote it.
@@ -24,15 +28,34 @@ def around(log: str, wanted: Iterable[str], most: int = MOST) -> Excerpt:
     lines = log.splitlines()
     matter = {line.strip() for line in wanted} - {""}
     found = [at for at, line in enumerate(lines) if line.strip() in matter]
-    latest = max(0, len(lines) - most)
-    first = min(max(0, found[0] - _BEFORE), latest) if found else latest
-    part = lines[first : first + most]
+    kept, gap = _kept(len(lines), _telling(lines, found), most)
     return Excerpt(
-        lines=tuple(map(shown, part)),
-        first=first + 1,
+        lines=tuple(shown(lines[at]) for at in kept),
+        first=kept[0] + 1 if kept else 1,
         total=len(lines),
-        marked=tuple(at - first for at in found if at < first + len(part)),
+        marked=tuple(place for place, at in enumerate(kept) if lines[at].strip() in matter),
+        gap=gap,
     )
+
+
+def _telling(lines: list[str], found: list[int]) -> list[int]:
+    """Those that are in the log only once, if any: a line that comes again shows no place."""
+    times = Counter(lines[at].strip() for at in found)
+    return [at for at in found if times[lines[at].strip()] == 1] or found
+
+
+def _kept(total: int, found: list[int], most: int) -> tuple[list[int], Gap | None]:
+    """Which lines are shown, by index, and what is left out between them."""
+    latest = max(0, total - most)
+    first = min(max(0, found[0] - _BEFORE), latest) if found else latest
+    whole = list(range(first, min(total, first + most)))
+    part = most // 3
+    if not part or not found or found[-1] in whole:
+        return whole, None
+    head = most - part
+    end = min(total, found[-1] + 1 + _AFTER)
+    tail = list(range(end - part, end))
+    return whole[:head] + tail, Gap(head, tail[0] - whole[head - 1] - 1)
 
 
 def shown(line: str) -> str:

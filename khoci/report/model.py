@@ -80,6 +80,19 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """Lines that an excerpt leaves out.
+
+    Attributes:
+        at: the index of the line of the excerpt that comes next.
+        size: how many they are.
+    """
+
+    at: int
+    size: int
+
+
+@dataclass(frozen=True)
 class Excerpt:
     """Lines of a log.
 
@@ -88,12 +101,14 @@ class Excerpt:
         first: the number of the first of them in the log, from 1.
         total: how many lines the log has.
         marked: indices into ``lines`` of those that matter.
+        gap: what is left out of the middle.
     """
 
     lines: tuple[str, ...] = ()
     first: int = 1
     total: int = 0
     marked: tuple[int, ...] = ()
+    gap: Gap | None = None
 
 
 @dataclass(frozen=True)

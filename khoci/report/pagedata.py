@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from khoci.report.grid import notable
@@ -94,6 +95,7 @@ def _log(excerpt: Excerpt) -> dict[str, Any] | None:
         "total": excerpt.total,
         "lines": list(excerpt.lines),
         "marked": list(excerpt.marked),
+        "gap": asdict(excerpt.gap) if excerpt.gap else None,
     }
 
 

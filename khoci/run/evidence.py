@@ -102,12 +102,13 @@ def _excerpt(folder: RunFolder, result: CellResult, side: str) -> Excerpt:
 
 
 def _lines_of(result: CellResult, side: str) -> list[str]:
-    """The lines of one side's log that a result names: splats, or else what decided it."""
+    """The lines of one side's log that a result names: splats, and what decided it."""
     splats = [line.removeprefix(f"{side}: ") for line in result.splats if line.startswith(side)]
-    if splats or side == "producer":
+    if side == "producer":
         return splats
     worst_first = sorted(result.components.values(), key=lambda each: -each.verdict.rank)
-    return [item.text for each in worst_first[:1] for item in each.evidence if item.kind == "log"]
+    decided = [item for each in worst_first[:1] for item in each.evidence if item.kind == "log"]
+    return [*splats, *(item.text for item in decided)]
 
 
 def _read_capture(path: Path, producer: Abi | None) -> Found | str:

@@ -23,9 +23,28 @@ def test_without_a_wanted_line_it_is_the_end() -> None:
     assert found.marked == ()
 
 
-def test_every_wanted_line_that_is_in_it_is_marked() -> None:
-    found = around(LOG, ["[    60] line 60", " [    50] line 50 ", "[    99] line 99"], most=30)
+def test_every_wanted_line_is_marked() -> None:
+    found = around(LOG, ["[    60] line 60", " [    50] line 50 "], most=30)
     assert [found.lines[at] for at in found.marked] == ["[    50] line 50", "[    60] line 60"]
+    assert found.gap is None
+
+
+def test_what_is_far_behind_is_shown_and_the_middle_left_out() -> None:
+    found = around(LOG, ["[    20] line 20", "[    90] line 90"], most=30)
+    assert [found.lines[at] for at in found.marked] == ["[    20] line 20", "[    90] line 90"]
+    assert len(found.lines) == 30
+    assert found.gap
+    before, after = found.lines[found.gap.at - 1 : found.gap.at + 1]
+    assert (before, after) == ("[    27] line 27", "[    83] line 83")
+    assert found.gap.size == 55
+    assert found.first + len(found.lines) - 1 + found.gap.size == 92
+
+
+def test_a_line_that_comes_again_and_again_does_not_say_where_to_begin() -> None:
+    log = "RIP: here\n" * 5 + "x\n" * 50 + "BUG: bad\nRIP: here\nKernel panic\n"
+    found = around(log, ["BUG: bad", "RIP: here", "Kernel panic"], most=20)
+    assert [found.lines[at] for at in found.marked] == ["BUG: bad", "RIP: here", "Kernel panic"]
+    assert found.gap is None
 
 
 def test_an_empty_log_has_nothing() -> None:

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from khoci.cli.serve import HOST, server_of
 from khoci.report import page
-from khoci.report.model import Block, CellEvidence, Excerpt, MemoryView, Phase, Report
+from khoci.report.model import Block, CellEvidence, Excerpt, Gap, MemoryView, Phase, Report
 from tests.report import example
 
 SWITCHES = (
@@ -125,6 +125,20 @@ def test_a_long_log_is_shown_around_what_decided(browser: Browser, tmp_path: Pat
     assert line
     assert log
     assert log["y"] < line["y"] < log["y"] + log["height"] / 2
+
+
+def test_lines_that_are_left_out_of_a_log_are_counted(browser: Browser, tmp_path: Path) -> None:
+    lines = ("BUG: far away", "Kernel panic")
+    parts = replace(EVIDENCE, consumer_log=Excerpt(lines, 11, 200, (0, 1), Gap(1, 88)))
+    file = tmp_path / "page.html"
+    file.write_text(page.render(replace(report(), evidence=lambda _: parts)), encoding="utf-8")
+    found = Watched(browser, file)
+    cell(found.page, PANIC).click()
+    expect(found.page.locator("#panel pre", has_text="Kernel panic")).to_have_text(
+        "BUG: far away\n[88 lines are left out]\nKernel panic\n"
+    )
+    expect(found.page.locator("#panel")).to_contain_text("lines 11 to 100 of 200")
+    found.context.close()
 
 
 def test_pictures_are_shown(opened: Watched) -> None:
