@@ -17,6 +17,8 @@ BASE = (
     "no_timer_check",  # on a busy host emulated ticks come late, and that is no kernel's fault
     "kho=on",
 )
+ALONE = "nolapic_timer"
+"""For a single CPU: calibrating a timer that only several need takes a tenth of a second."""
 
 
 def kernel_cmdline(
@@ -31,7 +33,8 @@ def kernel_cmdline(
         consumer: whether it is started by another kernel, and hands over to none.
     """
     shape = scenarios[0].shape
-    base = (word for word in BASE if not (shape.kaslr and word == "nokaslr"))
+    base = [word for word in BASE if not (shape.kaslr and word == "nokaslr")]
+    base += [ALONE] if guest.cpus == 1 else []
     scratch = shape.scratch if shape.scratch is not None else guest.scratch
     nodes = f"numa=fake={shape.nodes}" if shape.nodes > 1 else ""
     wanted = [scenario.cmdline for scenario in scenarios]

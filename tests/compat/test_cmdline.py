@@ -19,6 +19,11 @@ def test_words_of_every_origin_later_ones_last() -> None:
     assert words[-1] == "mine=1"
 
 
+def test_only_a_single_cpu_does_without_its_own_timer() -> None:
+    assert "nolapic_timer" in kernel_cmdline(GuestConfig(cpus=1), [RESERVE]).split()
+    assert "nolapic_timer" not in kernel_cmdline(GuestConfig(cpus=2), [RESERVE]).split()
+
+
 def test_empty_parts_leave_no_gap() -> None:
     line = kernel_cmdline(GuestConfig(scratch="", cmdline=""), [KHO_TEST])
     assert "kho_scratch" not in line
