@@ -146,7 +146,7 @@ def copied_space(job: Job, shop: Shop, sandbox: Sandbox) -> Iterator[Workspace]:
             _copy(kept.sources, tree, spec)
         apply_patches(spec.name, spec.patches, tree)
         renew_hidden(touched.created, tree, _HEADERS)
-        shown = replace(sandbox, place=kept.sources)
+        shown = replace(sandbox, place=kept.sources.resolve())
         reused = {"tree": kept.folder.name, "objects_of": base}
         yield Workspace(_configured(job, tree, shop, shown), reused)
 

@@ -97,6 +97,21 @@ def test_it_begins_with_the_objects_of_its_base(fake: Fake, base: KernelSpec, ca
     assert visible(cache.trees) == [kept.name, f"{kept.name}.lock"]
 
 
+def test_the_objects_of_its_base_serve_where_the_cache_is_behind_a_link(
+    fake: Fake, tmp_path: Path
+) -> None:
+    """A step depends on where the tree is: objtool does, and with it all that is compiled."""
+    where = "$(O)/where: FORCE\n\t@echo $(CURDIR) | cmp -s - $@ || echo $(CURDIR) > $@\nFORCE:\n"
+    makefile = HERE.replace("%.c common.h\n", "%.c common.h $(O)/where\n") + where
+    base = fake.kernel(Makefile=makefile)
+    (tmp_path / "real").mkdir()
+    cache = Cache(tmp_path / "cache")
+    cache.root.mkdir()
+    cache.trees.symlink_to(tmp_path / "real")
+    built = store.obtain(of_strangers(fake, base, **{"a.c": "int rfc;\n"}), cache=cache)
+    assert metadata(built)["steps"] == 1
+
+
 def test_the_base_is_made_anew_after_a_trusted_kernel(
     fake: Fake, base: KernelSpec, cache: Cache
 ) -> None:
