@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 
 from khoci.report.model import Excerpt, Gap
 
@@ -49,13 +50,20 @@ def _kept(total: int, found: list[int], most: int) -> tuple[list[int], Gap | Non
     latest = max(0, total - most)
     first = min(max(0, found[0] - _BEFORE), latest) if found else latest
     whole = list(range(first, min(total, first + most)))
-    part = most // 3
-    if not part or not found or found[-1] in whole:
+    if most <= _BEFORE or not found or found[-1] in whole:
         return whole, None
-    head = most - part
     end = min(total, found[-1] + 1 + _AFTER)
-    tail = list(range(end - part, end))
-    return whole[:head] + tail, Gap(head, tail[0] - whole[head - 1] - 1)
+    tail = _tail(found, first, end, most)
+    head = most - tail
+    return [*whole[:head], *range(end - tail, end)], Gap(head, end - tail - whole[head])
+
+
+def _tail(found: list[int], first: int, end: int, most: int) -> int:
+    """How many lines are shown behind the widest stretch in which none is wanted."""
+    before, after = max(pairwise(found), key=lambda pair: pair[1] - pair[0])
+    room, needed = most - (before + 1 - first), end - after
+    usual = most // 3
+    return min(max(needed, usual), room) if room >= needed else usual
 
 
 def shown(line: str) -> str:

@@ -23,10 +23,13 @@ def test_without_a_wanted_line_it_is_the_end() -> None:
     assert found.marked == ()
 
 
-def test_every_wanted_line_is_marked() -> None:
+def test_every_wanted_line_that_is_in_it_is_marked() -> None:
+    near = ["[    50] line 50", "[    60] line 60"]
     found = around(LOG, ["[    60] line 60", " [    50] line 50 "], most=30)
-    assert [found.lines[at] for at in found.marked] == ["[    50] line 50", "[    60] line 60"]
+    assert [found.lines[at] for at in found.marked] == near
     assert found.gap is None
+    found = around(LOG, ["[    60] line 60", " [    50] line 50 ", "[    99] line 99"], most=30)
+    assert [found.lines[at] for at in found.marked] == [*near, "[    99] line 99"]
 
 
 def test_what_is_far_behind_is_shown_and_the_middle_left_out() -> None:
@@ -38,6 +41,18 @@ def test_what_is_far_behind_is_shown_and_the_middle_left_out() -> None:
     assert (before, after) == ("[    27] line 27", "[    83] line 83")
     assert found.gap.size == 55
     assert found.first + len(found.lines) - 1 + found.gap.size == 92
+
+
+@given(st.sets(st.integers(1, 100), min_size=1), st.integers(13, 70))
+def test_the_last_wanted_line_is_shown_and_every_line_has_its_number(
+    wanted: set[int], most: int
+) -> None:
+    found = around(LOG, [f"[    {number}] line {number}" for number in wanted], most)
+    at, size = (found.gap.at, found.gap.size) if found.gap else (most, 0)
+    numbers = [found.first + place + (size if place >= at else 0) for place in range(most)]
+    lines = [f"[    {number}] line {number}" for number in numbers]
+    assert found.lines == tuple(lines[: len(found.lines)])
+    assert f"[    {max(wanted)}] line {max(wanted)}" in found.lines
 
 
 def test_a_line_that_comes_again_and_again_does_not_say_where_to_begin() -> None:
