@@ -17,8 +17,6 @@ BASE = (
     "no_timer_check",  # on a busy host emulated ticks come late, and that is no kernel's fault
     "kho=on",
 )
-ALONE = "nolapic_timer"
-"""For a single CPU: calibrating a timer that only several need takes a tenth of a second."""
 
 
 def kernel_cmdline(
@@ -33,13 +31,14 @@ def kernel_cmdline(
         consumer: whether it is started by another kernel, and hands over to none.
     """
     shape = scenarios[0].shape
-    base = [word for word in BASE if not (shape.kaslr and word == "nokaslr")]
-    base += [ALONE] if guest.cpus == 1 else []
+    base = (word for word in BASE if not (shape.kaslr and word == "nokaslr"))
+    timer = "nolapic_timer" if guest.cpus == 1 else ""  # calibrating it spins for 0.1 s and more
     scratch = shape.scratch if shape.scratch is not None else guest.scratch
     nodes = f"numa=fake={shape.nodes}" if shape.nodes > 1 else ""
     wanted = [scenario.cmdline for scenario in scenarios]
     if consumer:
         wanted += [scenario.consumer_cmdline for scenario in scenarios]
     own = dict.fromkeys(word for text in wanted for word in text.split())
-    words = (*base, f"kho_scratch={scratch}" if scratch else "", guest.cmdline, nodes, *own, extra)
+    own_scratch = f"kho_scratch={scratch}" if scratch else ""
+    words = (*base, timer, own_scratch, guest.cmdline, nodes, *own, extra)
     return " ".join(word for word in words if word)
