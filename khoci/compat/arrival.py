@@ -21,6 +21,8 @@ from khoci.vm.guest import Guest, GuestEndedError
 
 PRESSURE_PERCENT = 10
 PRESSURE_MOST = 48 << 20
+DRAIN = 8 << 20
+"""So much is freed at once before: what a CPU keeps for itself goes back to all then."""
 ALMOST_ALL = 85
 
 
@@ -170,6 +172,7 @@ class Arrival:
         in a list of free pages that shows no mark.
         """
         try:
+            await self._agent.command("pressure", percent=PRESSURE_PERCENT, max=DRAIN)
             await self._agent.command(
                 "pressure", percent=PRESSURE_PERCENT, max=PRESSURE_MOST, hold=1
             )
