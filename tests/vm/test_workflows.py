@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.engine.compared import without_addresses
 from tests.mailer.server import Delivered, listening
 from tests.series.inbox import serving as inbox_serving
 from tests.series.inbox import thread
@@ -322,8 +323,8 @@ def machine(folder: Path, **more: str) -> dict[str, str]:
 
 
 def table(text: str) -> str:
-    """What a run tells of its cells, but for the bytes that leaked: two runs differ in those."""
-    return text.partition("\n\n")[2].partition("\nleaked ")[0]
+    """What a run tells of its cells, but for what differs by run: leaked bytes and addresses."""
+    return without_addresses(text.partition("\n\n")[2].partition("\nleaked ")[0])
 
 
 def cells(run: Path) -> dict[str, dict[str, Any]]:
