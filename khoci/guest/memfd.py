@@ -7,7 +7,7 @@ The content is a pattern, the splitmix64 generator as little-endian words, the s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntFlag
 from typing import Any
@@ -22,6 +22,7 @@ ALLOW_SEALING, NOEXEC_SEAL = 2, 8
 """``MFD_*`` of include/uapi/linux/memfd.h; the latter makes files that never can be executed."""
 
 _STEP, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_PIECE = 1 << 16
 
 
 class Seal(IntFlag):
@@ -73,14 +74,25 @@ class Memfd:
 
     def content(self) -> bytes:
         """All its bytes."""
-        content = bytearray(pattern(self.seed, self.size))
-        for hole in self.holes:
-            content[hole.start : hole.end] = bytes(hole.size)
-        return bytes(content)
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """All its bytes, a few at a time: a file may be as large as its guest."""
+        for start in range(0, self.size, _PIECE):
+            end = min(start + _PIECE, self.size)
+            piece = bytearray(pattern(self.seed, end - start, start))
+            for hole in self.holes:
+                first, last = max(hole.start, start), min(hole.end, end)
+                if first < last:
+                    piece[first - start : last - start] = bytes(last - first)
+            yield bytes(piece)
 
     def sha256(self) -> str:
         """The digest of its content, as hex."""
-        return hashlib.sha256(self.content()).hexdigest()
+        state = hashlib.sha256()
+        for piece in self.pieces():
+            state.update(piece)
+        return state.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -125,9 +137,10 @@ class Found:
         return tuple(f"{what}: {is_} instead of {was}" for what, is_, was in facts if is_ != was)
 
 
-def pattern(seed: int, size: int) -> bytes:
-    """The first ``size`` bytes of the pattern of ``seed``."""
-    index = np.arange(1, -(-size // 8) + 1, dtype="<u8")
+def pattern(seed: int, size: int, start: int = 0) -> bytes:
+    """``size`` bytes of the pattern of ``seed``, from ``start`` on, a multiple of 8."""
+    first = start // 8 + 1
+    index = np.arange(first, first + -(-size // 8), dtype="<u8")
     mixed = index * np.uint64(_STEP) + np.uint64(seed)
     mixed = (mixed ^ mixed >> np.uint64(30)) * np.uint64(_FIRST)
     mixed = (mixed ^ mixed >> np.uint64(27)) * np.uint64(_SECOND)

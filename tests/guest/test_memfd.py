@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -207,3 +208,17 @@ def test_another_answer_is_no_finding(answer: str) -> None:
 def test_the_seals_are_those_of_the_kernel(built_agent: Path, flags: int, seals: int) -> None:
     memfd = Memfd(1, seals=seals if flags else 0, flags=flags)
     assert [item.seals for item in found(built_agent, memfd)] == [memfd.sealed]
+
+
+@given(st.integers(0, (1 << 64) - 1), st.integers(0, 100), st.integers(0, 100))
+def test_a_part_of_the_pattern(seed: int, size: int, word: int) -> None:
+    assert pattern(seed, size, word * 8) == pattern(seed, word * 8 + size)[word * 8 :]
+
+
+def test_a_digest_takes_no_memory_to_speak_of() -> None:
+    tracemalloc.start()
+    try:
+        Memfd(16 << 20, holes=(Range(1, 8 << 20),)).sha256()
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+    finally:
+        tracemalloc.stop()
