@@ -21,14 +21,17 @@ class Accelerator:
         name: QEMU's word for it.
         cpu: the CPU model that works with it.
         silence: seconds of guest CPU time without a sign of life after which a guest hangs.
+        options: more for QEMU.
     """
 
     name: str
     cpu: str
     silence: float
+    options: str = ""
 
 
-TCG = Accelerator("tcg", "max", 20.0)
+TCG = Accelerator("tcg", "max", 20.0, ",tb-size=64")
+"""QEMU keeps up to so many MiB of translated code; by itself it would take up to a gigabyte."""
 KVM = Accelerator("kvm", "host", 5.0)
 ACCELERATORS = {accelerator.name: accelerator for accelerator in (TCG, KVM)}
 
@@ -83,7 +86,8 @@ def _common(machine: Machine) -> list[str]:
         QEMU[machine.arch],
         *("-nodefaults", "-no-user-config", "-display", "none"),
         *("-machine", f"pc,max-ram-below-4g={LOW_LIMIT:#x},memory-backend=ram"),
-        *("-accel", machine.accelerator.name, "-cpu", machine.accelerator.cpu),
+        *("-accel", f"{machine.accelerator.name}{machine.accelerator.options}"),
+        *("-cpu", machine.accelerator.cpu),
         *("-smp", str(machine.cpus), "-m", f"{machine.memory >> 20}M"),
         *("-kernel", str(machine.kernel), "-initrd", str(machine.initrd)),
         *("-append", machine.cmdline),

@@ -41,7 +41,7 @@ def test_the_guest_is_the_same_however_it_is_started(command: list[str]) -> None
     assert option(command, "-append") == ["kho=on kho_scratch=16M,256M,128M"]
     assert option(command, "-m") == ["1024M"]
     assert option(command, "-smp") == ["2"]
-    assert (option(command, "-accel"), option(command, "-cpu")) == (["tcg"], ["max"])
+    assert (option(command, "-accel"), option(command, "-cpu")) == (["tcg,tb-size=64"], ["max"])
     assert "max-ram-below-4g=0x80000000" in option(command, "-machine")[0]
     assert f"size={1 << 30},share=on" in option(command, "-object")[0]
     assert len(option(command, "-serial")) == 2
