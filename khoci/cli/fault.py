@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from khoci.cli.colour import show
@@ -12,12 +10,14 @@ from khoci.cli.live import watcher_for
 from khoci.cli.options import (
     accelerator_option,
     echo_json,
+    jobs_option,
     json_option,
     load,
     no_sandbox_option,
     tell,
     words,
 )
+from khoci.cli.running import room_for
 from khoci.config.matrix import DEFAULT_MATRIX
 from khoci.errors import EXIT_HARNESS, EXIT_OK
 from khoci.fault import faults, select
@@ -56,7 +56,7 @@ def fault_group() -> None:
     shell_complete=complete_matrices,
     help="matrix file: its kernels, its [guest]",
 )
-@click.option("-j", "--jobs", type=click.IntRange(1), default=os.cpu_count(), help="cells at once")
+@jobs_option
 @accelerator_option
 @no_sandbox_option
 @json_option
@@ -67,7 +67,7 @@ def run_command(
     listing: bool,
     kernels: list[str],
     matrix: str,
-    jobs: int,
+    jobs: int | None,
     accel: str | None,
     *,
     no_sandbox: bool,
@@ -88,9 +88,10 @@ def run_command(
         return
     config, known, policy = load(matrix, no_sandbox=no_sandbox)
     plan = make_fault_plan(config, known, names=kernels, faults=names, accelerator=accel)
+    room = room_for(plan, plan.cells, jobs)
     bench = prepare(plan, known, plan.cells, cache_dir(), progress_for(), tell)
     folder = new_run(RUNS, plan.to_json())
-    run_matrix(bench, plan.cells, folder, jobs, watcher_for())
+    run_matrix(bench, plan.cells, folder, room, watcher_for())
     results = list(load_all(folder, [cell.name for cell in plan.cells]).values())
     if as_json:
         click.echo(plain.render(report_of(folder, plan, policy)), nl=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from khoci.cli.distributing import ENGINES, LOCAL, asked, run_elsewhere
 from khoci.cli.listing import list_command
 from khoci.cli.merge import merge_command
 from khoci.cli.options import (
+    jobs_option,
     json_option,
     judge,
     load,
@@ -77,7 +77,7 @@ def _shard(_context: click.Context, _parameter: click.Parameter, value: str | No
 @click.argument("matrix", default=DEFAULT_MATRIX, shell_complete=complete_matrices)
 @matrix_options
 @series_options
-@click.option("-j", "--jobs", type=click.IntRange(1), default=os.cpu_count(), help="cells at once")
+@jobs_option
 @click.option("--shard", metavar="I/N", callback=_shard, help="only this part of N, from 1/N on")
 @click.option("--run-id", metavar="ID", help="of the run; if it is there, go on with it")
 @click.option(
@@ -108,7 +108,7 @@ def run_command(
     pairs: str | None,
     accel: str | None,
     series: str | None,
-    jobs: int,
+    jobs: int | None,
     shard: str,
     run_id: str | None,
     run: str | None,
@@ -183,9 +183,7 @@ def run_command(
             context.exit(EXIT_GIVEN_BACK)
     else:
         words = (*said(context), *_passed_on(context))
-        request = before or asked(
-            (on or "", image or ""), plan, words, shards, _given_jobs(context)
-        )
+        request = before or asked((on or "", image or ""), plan, words, shards, jobs or 1)
         folder = folder or how.begin(plan)
         run_elsewhere(plan, known, folder, request, store)
     report = report_of(folder, plan, policy, brief=not as_json)
@@ -222,12 +220,6 @@ def _passed_on(context: click.Context) -> list[str]:
     found = [] if store is None else ["--store", store.url]
     flags = [name for name in ("no_cell_cache", "no_sandbox") if context.params[name]]
     return [*found, *(f"--{name.replace('_', '-')}" for name in flags)]
-
-
-def _given_jobs(context: click.Context) -> int:
-    """Cells at once in a shard: one, unless the user wants more; cores of here say nothing."""
-    given = context.get_parameter_source("jobs") is ParameterSource.COMMANDLINE
-    return int(context.params["jobs"]) if given else 1
 
 
 def _only_resume(context: click.Context) -> None:

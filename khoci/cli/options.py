@@ -91,6 +91,13 @@ no_sandbox_option = click.option(
 )
 
 
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    help="cells at once; by default as many as there are cores, and memory for",
+)
+
 no_policy_option = click.option(
     "--no-policy", is_flag=True, help="leave it to others to judge; a failed harness is still told"
 )

@@ -25,11 +25,20 @@ from khoci.run.cellcache import CellCache
 from khoci.run.cellkey import cell_keys
 from khoci.run.folder import RUNS, RunFolder, new_run
 from khoci.run.keys import keep_keys
-from khoci.run.matrix import Plan, check_fit, check_host, prepare, remaining, run_matrix
+from khoci.run.matrix import (
+    Plan,
+    check_fit,
+    check_host,
+    prepare,
+    remaining,
+    room_here,
+    run_matrix,
+)
 from khoci.run.published import publish, published
 from khoci.run.published import take as take_published
 from khoci.run.readers import keep
 from khoci.run.reuse import Otherwise, compared, take
+from khoci.run.room import Room
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class HowToRun:
     """How cells are run.
 
     Attributes:
-        jobs: cells at once.
+        jobs: cells at once; None for as many as is good here.
         run_id: of a new run; None for one made of the time.
         cells: results that need not run again; None where all shall.
         shared: where kernels are taken from.
@@ -45,7 +54,7 @@ class HowToRun:
         checked: whether something is booted before any cell is taken.
     """
 
-    jobs: int
+    jobs: int | None
     run_id: str | None = None
     cells: CellCache | None = None
     shared: Shared | None = None
@@ -71,6 +80,7 @@ def run_here(
     if not wanted:
         return folder or how.begin(plan), []
     check_host(plan, known)
+    room = room_for(plan, wanted, how.jobs)
     if how.shared:
         for name in {name for cell in wanted for name in cell.pair}:
             fetch(known.select(name), how.shared)
@@ -81,9 +91,21 @@ def run_here(
     keep(folder, bench.releases.patched.values())
     keep_keys(folder, {name: kernel.key for name, kernel in bench.kernels.items()})
     if how.cells is None:
-        run_matrix(bench, wanted, folder, how.jobs, watcher_for())
+        run_matrix(bench, wanted, folder, room, watcher_for())
         return folder, []
-    return folder, _with_cache(bench, wanted, folder, how.jobs, how.cells)
+    return folder, _with_cache(bench, wanted, folder, room, how.cells)
+
+
+def room_for(plan: Plan, wanted: Sequence[Cell], jobs: int | None) -> Room:
+    """How many cells run at once; tells the user if the memory is for fewer than the cores.
+
+    Raises:
+        UnfitError: there is not enough memory.
+    """
+    room, line = room_here(plan, wanted, jobs)
+    if line is not None:
+        click.echo(f"khoci: {line}", err=True)
+    return room
 
 
 def way_back(
@@ -126,7 +148,7 @@ def tell_otherwise(found: Sequence[Otherwise]) -> None:
 
 
 def _with_cache(
-    bench: Bench, wanted: Sequence[Cell], folder: RunFolder, jobs: int, cells: CellCache
+    bench: Bench, wanted: Sequence[Cell], folder: RunFolder, room: Room, cells: CellCache
 ) -> list[Otherwise]:
     keys = cell_keys(bench)
     reused = take(keys, cells, wanted, folder, random.sample)
@@ -141,5 +163,5 @@ def _with_cache(
             err=True,
         )
     if reused.left:
-        run_matrix(bench, reused.left, folder, jobs, watcher_for(), stored)
+        run_matrix(bench, reused.left, folder, room, watcher_for(), stored)
     return compared(reused, folder)

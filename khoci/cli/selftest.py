@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
@@ -10,7 +9,8 @@ import click
 
 from khoci.cli.colour import show
 from khoci.cli.live import watcher_for
-from khoci.cli.options import accelerator_option, echo_json, json_option, load, tell
+from khoci.cli.options import accelerator_option, echo_json, jobs_option, json_option, load, tell
+from khoci.cli.running import room_for
 from khoci.compat.plan import Cell
 from khoci.compat.selftest import Outcome, headline, judge
 from khoci.config.kernels import Kernels
@@ -35,7 +35,7 @@ Wanted = Mapping[tuple[Mutant, str], Cell]
 @click.command(name="selftest")
 @click.argument("mutants", nargs=-1)
 @click.option("--list", "listing", is_flag=True, help="show the mutants, and run nothing")
-@click.option("-j", "--jobs", type=click.IntRange(1), default=os.cpu_count(), help="cells at once")
+@jobs_option
 @accelerator_option
 @json_option
 @click.pass_context
@@ -43,7 +43,7 @@ def selftest_command(
     context: click.Context,
     mutants: tuple[str, ...],
     listing: bool,
-    jobs: int,
+    jobs: int | None,
     accel: str | None,
     *,
     as_json: bool,
@@ -104,12 +104,13 @@ def _cells(base: str, mutants: Sequence[Mutant]) -> Wanted:
     }
 
 
-def _run(plan: Plan, kernels: Kernels, wanted: Wanted, jobs: int) -> RunFolder:
+def _run(plan: Plan, kernels: Kernels, wanted: Wanted, jobs: int | None) -> RunFolder:
     cells = list(wanted.values())
+    room = room_for(plan, cells, jobs)
     bench = prepare(plan, kernels, cells, cache_dir(), progress_for(), tell)
     mutants = list(dict.fromkeys(mutant.name for mutant, _ in wanted))
     folder = new_run(RUNS, {**plan.to_json(), SELFTEST: mutants})
-    run_matrix(bench, cells, folder, jobs, watcher_for())
+    run_matrix(bench, cells, folder, room, watcher_for())
     return folder
 
 

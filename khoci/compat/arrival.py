@@ -138,6 +138,7 @@ class Arrival:
         free = {item.owner for item in self._facts.regions if item.pages and item.pages.free}
         if not free & set(READ_LATER) or free - {*READ_LATER, *READ_AT_BOOT}:
             return
+        self._guest.ram.check_room()
         with suppress(AgentError):
             await self._agent.command("pressure", percent=ALMOST_ALL, max=self._guest.ram.size)
         ram, contents = self._guest.ram, self._contents

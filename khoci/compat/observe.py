@@ -13,7 +13,7 @@ from typing import TypeVar
 from khoci.compat.arrival import Arrival
 from khoci.compat.atjump import AtJump, Standing, Tamper
 from khoci.compat.facts import Facts
-from khoci.compat.ready import PRODUCER_LOG, Producers, Ready, Start, failing, get_ready
+from khoci.compat.ready import PRODUCER_LOG, Producers, Ready, Start, booted, failing
 from khoci.compat.scratch import scratch_array
 from khoci.compat.side import Side, log_completed
 from khoci.files import write_atomic
@@ -21,7 +21,7 @@ from khoci.format.capture import Kernel
 from khoci.format.handoff import find_handoffs
 from khoci.guest.session import Agent, Images, jump, load_consumer, send_images
 from khoci.scenario.base import NotPossibleError, Scenario, State
-from khoci.vm.guest import Guest, start_guest
+from khoci.vm.guest import Guest
 from khoci.vm.machine import Machine
 from khoci.vm.ram import GuestRam
 
@@ -82,8 +82,7 @@ async def observe(route: Route, producers: Producers | None = None) -> Observed:
     log = route.folder / "qemu.log"
     start = Start(route.sides[0], route.machine, route.scenarios)
     if producers is None:
-        async with start_guest(route.machine, log) as guest:
-            ready = await get_ready(guest, start, route.hop_folder(0))
+        async with booted(start, log, route.hop_folder(0)) as (guest, ready):
             return await _travel(route, guest, ready)
     async with producers.resumed(start, log) as (guest, ready):
         return await _travel(route, guest, ready)

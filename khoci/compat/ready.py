@@ -19,8 +19,16 @@ from khoci.guest.session import Agent, AgentError
 from khoci.scenario.base import NotPossibleError, Scenario, State
 from khoci.vm.guest import Guest, GuestEndedError, Parked, resume_guest, start_guest
 from khoci.vm.machine import Machine
+from khoci.vm.ram import ACCOUNT
 
 PRODUCER_LOG = "producer.log"
+_PARKED = 96 << 20
+"""What a guest may have touched when it is parked, besides what depends on its size."""
+
+
+def most_parked(memory: int) -> int:
+    """Bytes that a producer with so much RAM may hold to be kept."""
+    return min(memory, _PARKED + memory // ACCOUNT)
 
 
 @dataclass(frozen=True)
@@ -111,17 +119,19 @@ async def _preserve(
 
 @dataclass
 class _Place:
-    """Where one producer is kept, and who waits for it."""
+    """Where one producer is kept, who waits for it, and whether it is too large for that."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     kept: tuple[Parked, Ready] | None = None
     users: int = 0
+    large: bool = False
 
 
 class Producers:
     """Producers that are ready, each kept while others with the same start may come.
 
-    A run asks for one after the other, so those that were used last are kept, a few at a time.
+    A run asks for one after the other, so those that were used last are kept, at most ``most`` at a
+    time. Where there is no room for another one, or it holds too much, it is booted for each.
     """
 
     def __init__(self, most: int) -> None:
@@ -136,10 +146,12 @@ class Producers:
             HarnessError, NotPossibleError: as `get_ready`; or QEMU cannot keep a guest.
         """
         async with self._place(start) as place:
-            async with place.lock:
-                if place.kept is None:
-                    place.kept = await _parked(start, log)
-            parked, ready = place.kept
+            kept = await _kept(place, start, log) if place else None
+            if kept is None:
+                async with booted(start, log, log.parent) as found:
+                    yield found
+                return
+            parked, ready = kept
             watch = Stopwatch()
             watch.begin("resume")
             async with resume_guest(parked, log) as guest:
@@ -147,7 +159,12 @@ class Producers:
                 yield guest, replace(ready, watch=watch)
 
     @asynccontextmanager
-    async def _place(self, start: Start) -> AsyncIterator[_Place]:
+    async def _place(self, start: Start) -> AsyncIterator[_Place | None]:
+        if start.key not in self._places:
+            self._drop(self._most - 1)
+            if len(self._places) >= self._most:
+                yield None
+                return
         place = self._places.setdefault(start.key, _Place())
         self._places.move_to_end(start.key)
         place.users += 1
@@ -163,15 +180,38 @@ class Producers:
 
     def _drop(self, most: int) -> None:
         unused = [key for key, place in self._places.items() if not place.users]
-        for key in unused[: max(0, len(self._places) - most)]:
+        for key in unused[: max(0, len(self._places) - max(0, most))]:
             kept = self._places.pop(key).kept
             if kept is not None:
                 kept[0].close()
 
 
-async def _parked(start: Start, log: Path) -> tuple[Parked, Ready]:
+@asynccontextmanager
+async def booted(start: Start, log: Path, folder: Path) -> AsyncIterator[tuple[Guest, Ready]]:
+    """A producer for the length of a block, booted for it.
+
+    Raises:
+        HarnessError, NotPossibleError: as `get_ready`.
+    """
     async with start_guest(start.machine, log) as guest:
-        ready = await get_ready(guest, start, log.parent)
+        yield guest, await get_ready(guest, start, folder)
+
+
+async def _kept(place: _Place, start: Start, log: Path) -> tuple[Parked, Ready] | None:
+    """The producer of a place, made if needed; None if it is too large to be kept."""
+    async with place.lock:
+        if place.kept is None and not place.large:
+            parked, ready = await _parked(start, log)
+            if parked.ram.touched <= most_parked(start.machine.memory):
+                place.kept = parked, ready
+            else:
+                parked.close()
+                place.large = True
+    return place.kept
+
+
+async def _parked(start: Start, log: Path) -> tuple[Parked, Ready]:
+    async with booted(start, log, log.parent) as (guest, ready):
         return await guest.park(), ready
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -35,12 +36,14 @@ from khoci.run.cost import seconds_of
 from khoci.run.folder import RunFolder
 from khoci.run.local import run_cells
 from khoci.run.patched import with_patched
+from khoci.run.room import Need, Room, need, room_of
 from khoci.run.shards import MOST_SHARDS, Shard, fitting_count, parsed, shards
 from khoci.run.watcher import Watcher
 from khoci.scenario import definitions, select
 from khoci.scenario.base import NotPossibleError
 from khoci.verdicts import Verdict
 from khoci.vm.accel import check_accelerator, working_accelerator
+from khoci.vm.available import available_memory
 from khoci.vm.guest import Guest
 from khoci.vm.machine import ACCELERATORS, QEMU, TCG, Accelerator, Machine
 from khoci.vm.ram import GuestRam
@@ -228,14 +231,34 @@ def check_host(plan: Plan, kernels: Kernels) -> None:
     """Say now what would only be missed when all kernels are built.
 
     Raises:
-        UnfitError: a program that boots guests is not installed.
+        UnfitError: a program that boots guests is not installed, or there is no memory for one.
     """
+    room_of(_need(plan, plan.scenarios), 1, 1, available_memory())
     emulators = {QEMU[kernels.select(name).arch] for name in plan.kernels}
     for tool in (*sorted(emulators), PARENT_DEATH, COMPILER):
         try:
             require_tool(tool)
         except HarnessError as error:
             raise UnfitError(str(error)) from None
+
+
+def room_here(plan: Plan, wanted: Iterable[Cell], jobs: int | None) -> tuple[Room, str | None]:
+    """How many cells run at once here, and a line for the user if they are fewer than cores.
+
+    Args:
+        plan: what the cells are of.
+        wanted: those to be run, one or more.
+        jobs: what the user asks for; None for as many as there are cores, and memory for.
+
+    Raises:
+        UnfitError: there is not enough memory.
+    """
+    names = dict.fromkeys(cell.scenario for cell in wanted)
+    return room_of(_need(plan, names), jobs, os.cpu_count() or 1, available_memory())
+
+
+def _need(plan: Plan, names: Iterable[str]) -> Need:
+    return need(select([*names]), plan.guest.memory)
 
 
 def prepare(
@@ -357,12 +380,12 @@ def run_matrix(
     bench: Bench,
     wanted: Sequence[Cell],
     folder: RunFolder,
-    jobs: int,
+    room: Room,
     watcher: Watcher,
     stored: Stored = tell_nobody,
 ) -> None:
     """Run the cells and store each result as it comes in; ``stored`` is called after that."""
-    producers = Producers(jobs + 1)
+    producers, jobs = Producers(room.kept), room.jobs
     bench = replace(bench, producers=producers)
 
     async def run(group: Sequence[Cell]) -> Sequence[CellResult]:

@@ -12,11 +12,16 @@ from khoci.errors import HarnessError
 from khoci.format.errors import DecodeError
 from khoci.format.ranges import Range
 from khoci.source.backed import data_extents
+from khoci.vm.available import available_memory
 
 LOW_LIMIT = 0x8000_0000
 """RAM above this size continues at 4 GiB; the machine is started with this as its split."""
 
 HIGH_BASE = 0x1_0000_0000
+FILLED = 1 << 30
+"""Bytes of RAM that any guest may fill; one that is larger for its shape alone does not."""
+ACCOUNT = 32
+"""A kernel keeps account of so many bytes in less than one."""
 
 
 def layout(size: int) -> tuple[Range, ...]:
@@ -71,6 +76,24 @@ class GuestRam:
             raise HarnessError(f"cannot copy guest RAM: {error.strerror}") from None
         return other
 
+    @property
+    def touched(self) -> int:
+        """Bytes that it holds; holes left out."""
+        return os.fstat(self.fd).st_blocks * 512
+
+    def check_room(self) -> None:
+        """Say whether the guest can be made to fill it.
+
+        Raises:
+            HarnessError: there is no memory for that.
+        """
+        available, wanted = available_memory(), self.size - self.touched
+        if available is not None and available < wanted:
+            raise HarnessError(
+                f"not enough free memory to have a guest fill its {self.size >> 20} MiB: "
+                f"{available >> 20} MiB are available, and it would take {wanted >> 20} more"
+            )
+
     def close(self) -> None:
         """Give the memory back."""
         os.close(self.fd)
@@ -117,19 +140,9 @@ def _copy(source: int, target: int, begin: int, end: int) -> None:
 
 
 def _check_memory(size: int) -> None:
-    available = _available_memory()
-    if available is not None and available < size // 2:
+    available = available_memory()
+    if available is not None and available < min(size, FILLED) // 2:
         raise HarnessError(
             f"not enough free memory for a guest of {size >> 20} MiB: {available >> 20} MiB are "
             "available; use fewer jobs (-j) or a smaller [guest] memory"
         )
-
-
-def _available_memory() -> int | None:
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:  # noqa: PTH123
-            fields = dict(line.split(":", 1) for line in lines)
-    except OSError:
-        return None
-    value = fields.get("MemAvailable")
-    return int(value.split()[0]) * 1024 if value else None

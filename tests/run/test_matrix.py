@@ -9,12 +9,13 @@ import pytest
 from khoci.compat.plan import Cell
 from khoci.config.kernels import Kernels, load_kernels
 from khoci.config.matrix import GuestConfig, MatrixConfig
-from khoci.errors import HarnessError, KhociError, UsageError
+from khoci.errors import HarnessError, KhociError, UnfitError, UsageError
 from khoci.paths import data_dir
 from khoci.progress import NoProgress
 from khoci.results import CellResult
 from khoci.run.folder import RunFolder
-from khoci.run.matrix import Plan, check_host, make_plan, prepare, remaining
+from khoci.run.matrix import Plan, check_host, make_plan, prepare, remaining, room_here
+from khoci.run.room import Room
 from khoci.verdicts import Verdict
 
 MATRIX = MatrixConfig(
@@ -118,6 +119,26 @@ def images(tmp_path: Path, *there: str) -> Kernels:
             (tmp_path / name).write_bytes(b"image")
     (tmp_path / "kernels.toml").write_text("".join(tables))
     return load_kernels(tmp_path / "kernels.toml")
+
+
+def test_too_little_memory_is_told_before_anything_is_built(
+    shipped: Kernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("khoci.run.matrix.available_memory", lambda: 700 << 20)
+    plan = make_plan(MATRIX, shipped)
+    with pytest.raises(UnfitError, match=r"memory: a cell of kho-test takes up to 0\.8 GiB"):
+        prepare(plan, shipped, plan.cells, tmp_path, NoProgress(), lambda _error: None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_cells_that_are_run_need_memory(
+    shipped: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("khoci.run.matrix.available_memory", lambda: 1 << 30)
+    plan = make_plan(MATRIX, shipped, scenarios=["kho-test", "memory-shape:memory=5G"])
+    assert room_here(plan, plan.cells[:1], 1) == (Room(1, 2), None)
+    with pytest.raises(UnfitError, match="a cell of memory-shape:memory=5G takes up to"):
+        room_here(plan, plan.cells, 1)
 
 
 def test_a_kernel_that_cannot_be_had_is_told_and_does_not_stop_the_others(

@@ -20,7 +20,7 @@ SIZE = 3 * GIB
 
 @pytest.fixture
 def ram(monkeypatch: pytest.MonkeyPatch) -> Iterator[GuestRam]:
-    monkeypatch.setattr("khoci.vm.ram._available_memory", lambda: None)
+    monkeypatch.setattr("khoci.vm.ram.available_memory", lambda: None)
     ram = GuestRam.create(SIZE)
     yield ram
     ram.close()
@@ -139,8 +139,28 @@ def test_a_file_that_was_cut_is_an_error(ram: GuestRam) -> None:
 
 
 def test_too_little_memory_is_one_line_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("khoci.vm.ram._available_memory", lambda: 100 * MIB)
+    monkeypatch.setattr("khoci.vm.ram.available_memory", lambda: 100 * MIB)
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(HarnessError, match=r"not enough free memory for a guest of 1024 MiB: 100"):
         GuestRam.create(GIB)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_what_a_guest_touched_counts(ram: GuestRam) -> None:
+    assert ram.touched == 0
+    ram.write(5 * MIB, bytes(MIB))
+    assert MIB <= ram.touched <= 2 * MIB
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_room_to_fill_the_rest(
+    ram: GuestRam, monkeypatch: pytest.MonkeyPatch, missing: int
+) -> None:
+    ram.write(0, bytes(64 * MIB))
+    left = SIZE - ram.touched
+    monkeypatch.setattr("khoci.vm.ram.available_memory", lambda: left - missing)
+    if not missing:
+        ram.check_room()
+        return
+    with pytest.raises(HarnessError, match=r"fill its 3072 MiB: 300\d MiB .* take 3008 more"):
+        ram.check_room()
