@@ -19,13 +19,15 @@ LEAN_MB, FULL_MB = 450, 1900
 """What a lean and a full tree take on disk."""
 
 _SKIPPED_DRIVERS = (
-    "accel ata comedi crypto gpib gpu hid hwmon hwtracing i2c iio infiniband input md media "
+    "accel ata comedi crypto gpib gpu hid hwmon hwtracing i2c iio infiniband md media "
     "message misc mmc mtd net nvme phy pinctrl scsi soc spi staging target ufs usb"
 )
 _SKIPPED = frozenset(
     {"Documentation", "samples", "sound", "rust"}
     | {f"drivers/{name}" for name in _SKIPPED_DRIVERS.split()}
 )
+_NETWORK = frozenset(["drivers/net/loopback.c", "drivers/net/Space.c"])
+"""Of the drivers that are left out, what the networking core is linked with."""
 _TOOLS = frozenset(["arch", "bpf", "build", "include", "lib", "objtool", "scripts"])
 _NEEDED_NAMES = ("Kconfig", "Makefile", "Kbuild")
 
@@ -39,7 +41,7 @@ def wanted(path: str, srcarch: str) -> bool:
     Kconfig and make files all do: configuration reads those of every driver.
     """
     parts = PurePosixPath(path).parts
-    if parts[-1].startswith(_NEEDED_NAMES):
+    if parts[-1].startswith(_NEEDED_NAMES) or path in _NETWORK:
         return True
     if parts[0] in _SKIPPED or "/".join(parts[:2]) in _SKIPPED:
         return False

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         "drivers/tty/serial/8250/8250_core.c",
         "drivers/gpu/drm/Kconfig",
         "drivers/net/Makefile",
+        "drivers/net/loopback.c",
+        "drivers/input/input.c",
         "Documentation/Kconfig",
         "tools/objtool/check.c",
         "tools/include/linux/list.h",
