@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from khoci.cli.completing import complete_kernels
+from khoci.cli.completing import complete_kernels, complete_matrices
 from khoci.cli.options import (
     echo_json,
     json_option,
+    load,
     no_sandbox_option,
     store_option,
     with_stored,
@@ -56,15 +57,23 @@ _DEFINED = "khoci.kernel.defined"
     type=click.Path(path_type=Path),
     help="Definitions of kernels. [default: those installed, and matrix/kernels.toml here]",
 )
+@click.option(
+    "--matrix", shell_complete=complete_matrices, help="Kernels as this matrix has them built."
+)
 @click.pass_context
-def kernel(context: click.Context, file: Path | None) -> None:
+def kernel(context: click.Context, file: Path | None, matrix: str | None) -> None:
     """Get kernels from sources, and look after those that are built.
 
     Example: khoci kernel list
     """
+    if file and matrix:
+        raise UsageError("--file has kernels of its own, --matrix those of a matrix: give one")
     defined = load_kernels(file) if file else known_kernels()
     context.meta[_DEFINED] = defined.names
-    context.obj = defined if file else with_stored(defined)
+    if matrix:
+        context.obj = load(matrix)[1]
+    else:
+        context.obj = defined if file else with_stored(defined)
 
 
 @kernel.command("list")

@@ -129,8 +129,8 @@ def run_command(
 ) -> None:
     """Run the cells of MATRIX and print the compatibility table.
 
-    MATRIX is a file, or the name of one in matrix/: default, releases, distributions. The results
-    go to runs/<id>/, one JSON file a cell.
+    MATRIX is a file, or the name of one in matrix/: default, releases, distributions,
+    distribution-like. The results go to runs/<id>/, one JSON file a cell.
 
     With --series the cells are those of the series and of its base, each with itself and with all
     kernels of MATRIX both ways; those with the revision before; and what the series changes is

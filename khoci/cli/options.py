@@ -145,7 +145,8 @@ accelerator_option = click.option(
 def load(name: str, *, no_sandbox: bool = False) -> tuple[MatrixConfig, Kernels, Policy]:
     """The matrix file, with the kernels of all files, and the policy beside it or else shipped."""
     matrix = load_matrix(find_matrix_file(name, matrix_folders()), name)
-    kernels = with_stored(known_kernels(matrix.file.parent / "kernels.toml"))
+    known = known_kernels(matrix.file.parent / "kernels.toml").with_config(matrix.config)
+    kernels = with_stored(known)
     kernels = kernels.trusted() if no_sandbox else kernels
     return matrix, kernels, load_policy(_beside(matrix.file, "policy.toml"), definitions())
 

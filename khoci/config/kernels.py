@@ -12,7 +12,7 @@ from khoci.errors import UsageError
 from khoci.paths import data_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 ARCHES = ("x86_64",)
 DEFAULT_CONFIG = ("base", "kho")
@@ -125,6 +125,14 @@ class Kernels:
         trusted = {name: replace(spec, untrusted=False) for name, spec in self.by_name.items()}
         return Kernels(self.file, trusted)
 
+    def with_config(self, fragments: tuple[Path, ...]) -> Kernels:
+        """The same kernels, with these kconfig fragments on top of those that each has."""
+        more = {
+            name: replace(spec, config=(*spec.config, *fragments))
+            for name, spec in self.by_name.items()
+        }
+        return Kernels(self.file, more)
+
     def select(self, name: str) -> KernelSpec:
         """The kernel called ``v6.18.15`` or ``6.18.15``, or the newest of the series ``6.18``.
 
@@ -196,9 +204,18 @@ def usual_kernel(name: str, source: Source) -> KernelSpec:
     return KernelSpec(
         name=name,
         sources=(source,),
-        config=tuple(_fragment(table, word) for word in DEFAULT_CONFIG),
+        config=fragments(table, DEFAULT_CONFIG),
         exceptions=_kconfig(table.file, "exceptions.toml"),
     )
+
+
+def fragments(table: Table, words: Iterable[str]) -> tuple[Path, ...]:
+    """Kconfig fragments that a matrix file names: ``base`` is ``kconfig/base.config``, or by path.
+
+    Raises:
+        UsageError: one is not there.
+    """
+    return tuple(_fragment(table, word) for word in words)
 
 
 def _order(name: str) -> tuple[bool, tuple[int, ...], str]:
@@ -224,7 +241,7 @@ def _kernel(name: str, table: Table) -> KernelSpec:
         sources=sources,
         arch=arch,
         series=table.string("series") or _series(name),
-        config=tuple(_fragment(table, word) for word in table.strings("config") or DEFAULT_CONFIG),
+        config=fragments(table, table.strings("config") or DEFAULT_CONFIG),
         exceptions=_kconfig(table.file, "exceptions.toml"),
         patches=tuple(_existing(table, Path(word)) for word in table.strings("patches")),
         cmdline=table.string("cmdline") or "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from khoci.config.kernels import fragments
 from khoci.config.toml import Table, load
 from khoci.errors import UsageError
 from khoci.paths import data_dir
@@ -48,6 +49,7 @@ class MatrixConfig:
         pairs: one of ``PAIRS``.
         scenarios: names of scenarios.
         guest: the machine.
+        config: kconfig fragments on top of those of each kernel.
     """
 
     file: Path
@@ -56,6 +58,7 @@ class MatrixConfig:
     pairs: str
     scenarios: tuple[str, ...]
     guest: GuestConfig
+    config: tuple[Path, ...] = ()
 
 
 def load_matrix(path: Path, name: str = "") -> MatrixConfig:
@@ -65,7 +68,7 @@ def load_matrix(path: Path, name: str = "") -> MatrixConfig:
         UsageError: the file, a table or a key is wrong; the message says which.
     """
     top = load(path)
-    top.only("kernels", "pairs", "scenarios", "guest")
+    top.only("kernels", "pairs", "scenarios", "guest", "config")
     pairs = top.string("pairs") or "all"
     if pairs not in PAIRS:
         raise top.error(f"key 'pairs' must be one of {', '.join(PAIRS)}, not '{pairs}'")
@@ -76,6 +79,7 @@ def load_matrix(path: Path, name: str = "") -> MatrixConfig:
         pairs=pairs,
         scenarios=_needed(top, "scenarios"),
         guest=_guest(top.table("guest")),
+        config=fragments(top, top.strings("config")),
     )
 
 

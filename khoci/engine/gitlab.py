@@ -27,7 +27,7 @@ def render(work: Work) -> str:
         "kernel": {
             "stage": "kernels",
             "parallel": {"matrix": [{"KERNEL": [*work.kernels]}]},
-            "script": ['khoci kernel build "$KERNEL"'],
+            "script": [f'khoci kernel --matrix {shlex.quote(work.matrix)} build "$KERNEL"'],
             "artifacts": {"paths": [".khoci-cache/kernels"]},
         },
         "cells": {

@@ -13,6 +13,7 @@ from khoci.config.matrix import (
     load_matrix,
 )
 from khoci.errors import UsageError
+from khoci.kernel.fragments import load_fragments
 from khoci.paths import data_dir
 from khoci.scenario import select
 
@@ -34,7 +35,7 @@ def complaint(tmp_path: Path, text: str) -> str:
     return message.partition(": ")[2]
 
 
-@pytest.mark.parametrize("name", ["default", "releases"])
+@pytest.mark.parametrize("name", ["default", "releases", "distribution-like"])
 def test_shipped_files_name_what_exists(name: str) -> None:
     folder = data_dir("matrix")
     matrix = load_matrix(folder / f"{name}.toml")
@@ -63,6 +64,31 @@ def test_all_keys(tmp_path: Path) -> None:
     matrix = load(tmp_path, text)
     assert matrix.pairs == "upgrade"
     assert matrix.guest == GuestConfig(3 << 30, 2, "", "a=b")
+
+
+def test_fragments_on_top_of_those_of_each_kernel(tmp_path: Path) -> None:
+    (tmp_path / "own.config").write_text("CONFIG_SWAP=y\n")
+    matrix = load(tmp_path, GOOD + 'config = ["kho", "./own.config"]\n')
+    shipped = data_dir("matrix") / "kconfig"
+    assert matrix.config == (shipped / "kho.config", tmp_path / "own.config")
+    known = load_kernels(data_dir("matrix") / "kernels.toml")
+    kernel = known.with_config(matrix.config).select("7.3")
+    assert kernel.config == (*known.select("7.3").config, *matrix.config)
+
+
+def test_a_fragment_that_is_not_there(tmp_path: Path) -> None:
+    message = complaint(tmp_path, GOOD + 'config = ["none"]\n')
+    assert message == f"{tmp_path}/kconfig/none.config does not exist"
+
+
+def test_the_distribution_like_config_takes_back_what_makes_the_usual_one_lean() -> None:
+    matrix = load_matrix(data_dir("matrix") / "distribution-like.toml")
+    known = load_kernels(data_dir("matrix") / "kernels.toml")
+    lean = load_fragments(known.select("7.3").config)
+    asked = load_fragments(known.with_config(matrix.config).select("7.3").config)
+    other = {symbol for symbol in lean if asked[symbol] != lean[symbol]}
+    assert other == {"CC_OPTIMIZE_FOR_SIZE", "NR_CPUS"}
+    assert {asked[symbol] for symbol in ("ACPI", "PCI", "MODULES", "SWAP", "NET")} == {"y"}
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ def test_a_pipeline_for_gitlab() -> None:
         "khoci matrix run mine --scenarios kho-test,memfd:size=64M "
         '--shard "$SHARD" --no-policy --run-id "shard-${SHARD%/*}"'
     )
+    assert pipeline["kernel"]["script"] == ['khoci kernel --matrix mine build "$KERNEL"']
     stages = pipeline["stages"]
     assert [pipeline[job]["stage"] for job in ("kernel", "cells", "report")] == stages
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +50,22 @@ def test_list_and_build(run: Run) -> None:
     (told,) = json.loads(run("build", "6.18", "--json").stdout)["kernels"]
     assert (told["name"], told["release"]) == ("v6.18.15", "6.18.15")
     assert Path(told["image"]).is_file()
+
+
+def test_a_kernel_as_a_matrix_has_it_built(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.config").write_text("CONFIG_B=y\n")
+    matrix = tmp_path / "mine.toml"
+    matrix.write_text('kernels = ["6.18"]\nscenarios = ["empty"]\nconfig = ["./mine.config"]\n')
+    shutil.copy(run.file, tmp_path / "kernels.toml")
+    shutil.copy(run.file.parent / "v6.18.15.config", tmp_path)
+
+    def fragment(*words: str) -> str:
+        return CliRunner().invoke(kernel, [*words, "config", "6.18", "--fragment"]).output
+
+    assert fragment("--file", str(run.file)) == "CONFIG_A=y\n"
+    assert fragment("--matrix", str(matrix)) == "CONFIG_A=y\nCONFIG_B=y\n"
+    both = CliRunner().invoke(kernel, ["--matrix", str(matrix), "--file", str(run.file), "list"])
+    assert "give one" in str(both.exception)
 
 
 def test_build_needs_a_name(run: Run) -> None:

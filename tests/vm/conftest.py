@@ -61,7 +61,7 @@ def default_run(kernels: dict[str, Artifact], tmp_path_factory: pytest.TempPathF
     return run_matrix(tmp_path_factory.mktemp("default"))
 
 
-def run_matrix(folder: Path, *arguments: str) -> Run:
+def run_matrix(folder: Path, *arguments: str, timeout: int = 900) -> Run:
     done = subprocess.run(
         command("matrix", "run", *arguments),
         cwd=folder,
@@ -69,7 +69,7 @@ def run_matrix(folder: Path, *arguments: str) -> Run:
         capture_output=True,
         text=True,
         check=False,
-        timeout=900,
+        timeout=timeout,
     )
     (run,) = (folder / "runs").iterdir()
     results = [json.loads(path.read_text()) for path in sorted(run.glob("*.json"))]
