@@ -44,9 +44,10 @@ def test_an_unfinished_line_is_not_obeyed(built_agent: Path) -> None:
     assert len(converse(built_agent, [PING.rstrip(b"\n")])) == 1
 
 
-@pytest.mark.parametrize("name", ["jump", "poweroff", "load", "finalize"])
+@pytest.mark.parametrize("name", ["jump", "poweroff", "load", "finalize", "write"])
 def test_the_host_is_left_alone(built_agent: Path, name: str) -> None:
-    answer = ask(built_agent, name, kernel="/dev/null", initrd="/dev/null", cmdline="")
+    files = {"kernel": "/dev/null", "initrd": "/dev/null", "path": "/dev/null"}
+    answer = ask(built_agent, name, **files, cmdline="", text="")
     assert answer["ok"] is False
     assert answer["errno"] != 0
 

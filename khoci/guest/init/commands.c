@@ -14,6 +14,7 @@ static bool run_ping(struct agent *agent, const struct json_object *arguments)
 static const struct command commands[] = {
 	{ .name = "ping", .run = run_ping },
 	{ .name = "read", .run = run_read },
+	{ .name = "write", .run = run_write, .guest_only = true },
 	{ .name = "list", .run = run_list },
 	{ .name = "pages", .run = run_pages },
 	{ .name = "pressure", .run = run_pressure },

@@ -32,6 +32,7 @@ void after_poweroff(struct agent *agent);
 bool run_crash(struct agent *agent, const struct json_object *arguments);
 void after_crash(struct agent *agent);
 bool run_read(struct agent *agent, const struct json_object *arguments);
+bool run_write(struct agent *agent, const struct json_object *arguments);
 bool run_list(struct agent *agent, const struct json_object *arguments);
 bool run_pages(struct agent *agent, const struct json_object *arguments);
 bool run_pressure(struct agent *agent, const struct json_object *arguments);
