@@ -46,6 +46,8 @@ class Machine:
         cmdline: its kernel command line.
         memory: RAM in bytes.
         cpus: number of virtual CPUs.
+        counted: whether guest time is the number of its instructions, a nanosecond each; only
+            where they are emulated, and with one CPU.
     """
 
     kernel: Path
@@ -55,6 +57,7 @@ class Machine:
     cpus: int
     accelerator: Accelerator
     arch: str = "x86_64"
+    counted: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ def _common(machine: Machine) -> list[str]:
         *("-smp", str(machine.cpus), "-m", f"{machine.memory >> 20}M"),
         *("-kernel", str(machine.kernel), "-initrd", str(machine.initrd)),
         *("-append", machine.cmdline),
+        *(("-icount", "shift=0,sleep=off") if machine.counted else ()),
     ]
 
 
