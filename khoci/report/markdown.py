@@ -59,15 +59,15 @@ def render(report: Report, templates: Path | None = None) -> str:
     return rendered(
         "report.md.j2",
         templates,
-        heading=_text(f"khoci {report.run}: {report.matrix}"),
+        heading=escaped(f"khoci {report.run}: {report.matrix}"),
         errors=_errors(report),
         changes_title=_title(report),
         changes=[_told(report, each) for each in report.changes],
         grids=[_table(each) for each in grids(report.results, report.order)],
         counts=_counts(report.results),
         legend=_legend(report.results),
-        violations=[_text(str(each)) for each in report.violations],
-        known=[(_text(reason), _cells(len(cells))) for reason, cells in report.known.items()],
+        violations=[escaped(str(each)) for each in report.violations],
+        known=[(escaped(reason), _cells(len(cells))) for reason, cells in report.known.items()],
         notes=list(_notes(report)),
     )
 
@@ -88,10 +88,12 @@ def _cells(count: int) -> str:
 def _title(report: Report) -> str:
     """What the changes are against; empty if against nothing."""
     if report.against:
-        return f"Against run {_text(report.against)}:"
+        return f"Against run {escaped(report.against)}:"
     if report.series:
         series = report.series
-        return f"**{_text(series.title)}** ({_text(series.label)}) against {_text(series.base)}:"
+        return (
+            f"**{escaped(series.title)}** ({escaped(series.label)}) against {escaped(series.base)}:"
+        )
     return ""
 
 
@@ -101,12 +103,12 @@ def _told(report: Report, change: Change) -> _Told:
     words = f"{change.kind}: {cell.producer} -> {cell.consumer} {cell.scenario}: {was} -> {now}"
     causes = report.causes.get((cell.producer, cell.consumer, cell.scenario), ())
     inside = (f"{name}: {old} -> {new}" for name, (old, new) in change.components.items())
-    return _Told(_text(words), tuple(map(_text, (*causes, *inside))))
+    return _Told(escaped(words), tuple(map(escaped, (*causes, *inside))))
 
 
 def _table(grid: Grid) -> _Table:
-    rows = (_Row(_text(row.producer), tuple(map(_word, row.cells))) for row in grid.rows)
-    return _Table(_text(grid.scenario), tuple(map(_text, grid.consumers)), tuple(rows))
+    rows = (_Row(escaped(row.producer), tuple(map(_word, row.cells))) for row in grid.rows)
+    return _Table(escaped(grid.scenario), tuple(map(escaped, grid.consumers)), tuple(rows))
 
 
 def _word(cell: CellResult | None) -> str:
@@ -145,7 +147,7 @@ def _notes(report: Report) -> Iterator[_Note]:
         yield _Note("and more", "```", rest)
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """One line in which nothing is markup, names nobody and is no link."""
     return _MARKUP.sub(r"\\\1", _line(text)).replace("@", "@<!-- -->")
 

@@ -7,8 +7,6 @@ script or style but its own two and no request at all.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from khoci.report.csp import asset, policy
 from khoci.report.grid import Grid, grids, surprises
 from khoci.report.model import CellKey, Report, key_of
 from khoci.report.pagedata import page_data
@@ -84,13 +83,13 @@ def render(report: Report, templates: Path | None = None, *, live: bool = False)
         templates: a folder of the project's own.
         live: whether it is served while the run goes on, and may ask whether there is more.
     """
-    style, script = (_asset(rendered(f"page.{kind}", templates)) for kind in ("css", "js"))
+    style, script = (asset(rendered(f"page.{kind}", templates)) for kind in ("css", "js"))
     at = {key_of(result): number for number, result in enumerate(report.results)}
     return rendered(
         "page.html.j2",
         templates,
         report=report,
-        policy=_policy(style, script, live=live),
+        policy=policy(style, script, live=live),
         style=Markup(style),  # noqa: S704  (ours)
         script=Markup(script),  # noqa: S704  (ours)
         data=Markup(_json(page_data(report))),  # noqa: S704  (escaped for its place)
@@ -157,29 +156,6 @@ def _line(report: Report, change: Change) -> _Line:
         fragment=fragment_of(key_of(cell)) if change.after else "",
         more=(*causes, *inside, *(f"new: {line}" for line in change.splats[1])),
     )
-
-
-def _asset(text: str) -> str:
-    """A style or script as it stands in the page; its hash is over just this."""
-    return f"\n{text.strip()}\n"
-
-
-def _policy(style: str, script: str, *, live: bool) -> str:
-    """The content security policy."""
-    allowed = [
-        "default-src 'none'",
-        f"style-src '{_hash(style)}'",
-        f"script-src '{_hash(script)}'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        *(["connect-src 'self'"] if live else []),
-    ]
-    return "; ".join(allowed)
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"sha256-{base64.b64encode(digest).decode()}"
 
 
 def _json(data: object) -> str:
