@@ -17,6 +17,7 @@ _COMMANDS = {
     "chain": ("khoci.cli.chain", "chain_group"),
     "compat": ("khoci.cli.compat", "compat_command"),
     "completion": ("khoci.cli.completion", "completion_command"),
+    "cost": ("khoci.cli.cost", "cost_command"),
     "decode": ("khoci.cli.decode", "decode_command"),
     "diff-decode": ("khoci.cli.decode", "diff_decode_command"),
     "doctor": ("khoci.doctor", "doctor"),
