@@ -26,7 +26,6 @@ pytestmark = [pytest.mark.vm, pytest.mark.timeout(1800)]
 MOST = 1000
 OLD, NEW = "v6.18.15", "v7.3.4"
 APART = Point(MOST, stride=2)
-PAGE = 4096
 
 
 @dataclass(frozen=True)
