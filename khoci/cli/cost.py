@@ -86,7 +86,7 @@ def cost_command(
     Exit codes: 0 all was measured, 2 wrong use, 3 some of it could not be, or the host failed.
     """
     _, known, _ = load(DEFAULT_MATRIX, no_sandbox=no_sandbox)
-    specs = [known.select(name) for name in dict.fromkeys(kernels)]
+    specs = [*{spec.name: spec for spec in map(known.select, kernels)}.values()]
     points, cache = points_up_to(most), cache_dir()
     at_once = jobs_here(points, jobs)
     setups = prepare(specs, points, accel, cache, progress_for())

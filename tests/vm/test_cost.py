@@ -40,7 +40,7 @@ class Told:
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     folder = tmp_path_factory.mktemp("cost")
-    asked = ("cost", "6.18", "7.3", "--most", str(MOST), "-o", "out")
+    asked = ("cost", "6.18", "7.3", "--most", str(MOST), "--fresh", "-o", "out")
     done = subprocess.run(
         command(*asked), cwd=folder, capture_output=True, text=True, check=False, env=os.environ
     )
