@@ -38,6 +38,7 @@ CMDLINE = (
 )
 COUNTED = ("tsc_early_khz=1000000", "lpj=4000000")
 """Known when a cycle is a nanosecond: nothing is left to calibrate."""
+SCRATCH = GuestConfig().scratch
 JUMP = "machine_kexec"
 _FINALIZE = "/sys/kernel/debug/kho/out/finalize"
 _MIB = 1 << 20
@@ -50,14 +51,12 @@ class Setup:
     Attributes:
         kernel: with the driver, and its System.map.
         initrd: the agent.
-        guest: for its scratch areas.
         memory: of the guest in bytes: the same for all, since early boot depends on it.
         accelerator: for the boots that are not counted.
     """
 
     kernel: Artifact
     initrd: Path
-    guest: GuestConfig
     memory: int
     accelerator: Accelerator
 
@@ -88,7 +87,7 @@ class Setup:
 
     def cmdline(self, *, kho: bool, counted: bool) -> str:
         """The kernel command line of a side."""
-        own = (f"kho={'on' if kho else 'off'}", f"kho_scratch={self.guest.scratch}")
+        own = (f"kho={'on' if kho else 'off'}", f"kho_scratch={SCRATCH}")
         words = (*CMDLINE, *own, *(COUNTED if counted else ()), self.kernel.cmdline)
         return " ".join(word for word in words if word)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import tempfile
@@ -10,12 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from khoci.cost.boot import CMDLINE, Setup, measure
+from khoci.cost.boot import CMDLINE, SCRATCH, Setup, measure
 from khoci.cost.driver import SUFFIX
 from khoci.costs import KernelCost, Measured, Point
 from khoci.errors import HarnessError
 from khoci.files import write_atomic
 from khoci.kernel.download import file_sha256
+from khoci.pool import run_some
 from khoci.vm.accel import qemu_version
 
 RECIPE = 2
@@ -35,7 +35,7 @@ class Kept:
             "recipe": RECIPE,
             "kernel": setup.kernel.key,
             "initrd": file_sha256(setup.initrd),
-            "cmdline": [CMDLINE, setup.guest.scratch],
+            "cmdline": [CMDLINE, SCRATCH],
             "memory": setup.memory,
             "accelerator": setup.accelerator.name,
             "qemu": qemu_version(setup.kernel.arch),
@@ -52,7 +52,6 @@ class Kept:
 
     def save(self, measured: Measured) -> None:
         """Keep it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         write_atomic(self._path(measured.point), json.dumps(measured.to_json()) + "\n")
 
     def _path(self, point: Point) -> Path:
@@ -85,28 +84,21 @@ async def measure_all(
     found: dict[tuple[str, Point], Measured] = {}
     failed: dict[tuple[str, Point], str] = {}
     kept = {setup.kernel.name: Kept.of(setup, cache) for setup in setups}
-    waiting = _largest_first(setups, points)
 
-    async def worker() -> None:
-        for setup, point in waiting:
-            place = kept[setup.kernel.name]
-            known = None if fresh else place.load(point)
-            try:
-                known = known or await _measured(setup, point)
-            except HarnessError as error:
-                failed[setup.kernel.name, point] = str(error)
-            else:
-                place.save(known)
-                found[setup.kernel.name, point] = known
-            done()
+    async def work(item: tuple[Setup, Point]) -> None:
+        setup, point = item
+        place = kept[setup.kernel.name]
+        known = None if fresh else place.load(point)
+        try:
+            known = known or await _measured(setup, point)
+        except HarnessError as error:
+            failed[setup.kernel.name, point] = str(error)
+        else:
+            place.save(known)
+            found[setup.kernel.name, point] = known
+        done()
 
-    workers = [asyncio.create_task(worker()) for _ in range(jobs)]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for task in workers:
-            task.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+    await run_some(_largest_first(setups, points), work, jobs)
     return [_cost_of(setup.kernel.name, points, found, failed) for setup in setups]
 
 

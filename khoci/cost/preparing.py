@@ -9,19 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from khoci.config.kernels import KernelSpec
-from khoci.config.matrix import GuestConfig
 from khoci.cost.boot import Setup, memory_for
 from khoci.cost.driver import with_driver
 from khoci.costs import EMPTY, Point
 from khoci.errors import UnfitError
 from khoci.guest.build import build_agent
 from khoci.guest.initramfs import consumer_initramfs
-from khoci.guest.session import Agent
+from khoci.guest.session import greeted
 from khoci.kernel.store import obtain
 from khoci.progress import Progress
 from khoci.vm.accel import working_accelerator
 from khoci.vm.available import available_memory
-from khoci.vm.guest import Guest
 from khoci.vm.machine import ACCELERATORS, TCG
 
 _BESIDE = 128 << 20
@@ -53,10 +51,10 @@ def prepare(
     memory = memory_for(points)
     by_clock = ACCELERATORS.get(accelerator or "", TCG)
     built = [obtain(spec, progress) for spec in with_it]
-    found = [Setup(kernel, initrd, GuestConfig(), memory, by_clock) for kernel in built]
+    found = [Setup(kernel, initrd, memory, by_clock) for kernel in built]
     if accelerator is None:
         machine = found[0].machine(EMPTY, counted=False)
-        works = asyncio.run(working_accelerator(machine, _greeted, cache))
+        works = asyncio.run(working_accelerator(machine, greeted, cache))
         found = [replace(setup, accelerator=works) for setup in found]
     return found
 
@@ -78,7 +76,3 @@ def jobs_here(points: Sequence[Point], asked: int | None) -> int:
             f"{available / (1 << 30):.1f} GiB are available: choose a smaller --most, or -j"
         )
     return min(wanted, fitting)
-
-
-async def _greeted(guest: Guest) -> object:
-    return await Agent(guest).hello()

@@ -78,6 +78,15 @@ class Agent:
                 return message
 
 
+async def greeted(line: Line) -> protocol.Hello:
+    """Wait until the agent at the other end of a line is up.
+
+    Raises:
+        ProtocolError: as `Agent.hello`.
+    """
+    return await Agent(line).hello()
+
+
 @dataclass(frozen=True)
 class Images:
     """Where a guest has the kernel that it is to start, and its initramfs."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from khoci.compat.plan import Cell
+from khoci.pool import run_some
 from khoci.results import CellResult
 
 Group = Sequence[Cell]
@@ -24,17 +24,8 @@ async def run_cells(
 
     When anything is raised, or the task is cancelled, the cells that still run are stopped first.
     """
-    waiting = iter(groups)
 
-    async def worker() -> None:
-        for group in waiting:
-            done(group, await run(group))
+    async def work(group: Group) -> None:
+        done(group, await run(group))
 
-    workers = [asyncio.create_task(worker()) for _ in range(min(jobs, len(groups)))]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for task in workers:
-            if not task.cancelling():  # once more would cut short how its cells end
-                task.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+    await run_some(groups, work, min(jobs, len(groups)))

@@ -25,7 +25,7 @@ from khoci.fault.base import NotApplicableError
 from khoci.format.handover import Handover
 from khoci.guest.build import COMPILER, build_agent
 from khoci.guest.initramfs import consumer_initramfs
-from khoci.guest.session import Agent
+from khoci.guest.session import greeted
 from khoci.kernel.build import How
 from khoci.kernel.cache import Artifact
 from khoci.kernel.store import obtain
@@ -44,7 +44,6 @@ from khoci.scenario.base import NotPossibleError
 from khoci.verdicts import Verdict
 from khoci.vm.accel import check_accelerator, working_accelerator
 from khoci.vm.available import available_memory
-from khoci.vm.guest import Guest
 from khoci.vm.machine import ACCELERATORS, QEMU, TCG, Accelerator, Machine
 from khoci.vm.ram import GuestRam
 
@@ -312,7 +311,7 @@ def _accelerator(plan: Plan, bench: Bench) -> Accelerator:
     machine = _any_machine(bench)
     if machine is None:
         return TCG
-    return asyncio.run(working_accelerator(machine, _greeted, bench.cache))
+    return asyncio.run(working_accelerator(machine, greeted, bench.cache))
 
 
 def check_fit(bench: Bench) -> None:
@@ -322,7 +321,7 @@ def check_fit(bench: Bench) -> None:
         UnfitError: no guest comes up here.
     """
     if machine := _any_machine(bench):
-        asyncio.run(check_accelerator(machine, _greeted))
+        asyncio.run(check_accelerator(machine, greeted))
 
 
 def _any_machine(bench: Bench) -> Machine | None:
@@ -332,10 +331,6 @@ def _any_machine(bench: Bench) -> Machine | None:
     if kernel is None or scenario is None:
         return None
     return booting(bench, kernel, [scenario], consumer_initramfs(bench.agent, bench.cache))
-
-
-async def _greeted(guest: Guest) -> object:
-    return await Agent(guest).hello()
 
 
 def silent_patterns(plan: Plan, results: Sequence[CellResult]) -> list[str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from khoci.config.matrix import GuestConfig
 from khoci.cost import measuring
 from khoci.cost.boot import Setup, memory_for
 from khoci.cost.measuring import Kept, kept_of, measure_all
@@ -42,7 +41,7 @@ def setup(tmp_path: Path) -> Setup:
     image.write_bytes(b"kernel")
     initrd.write_bytes(b"agent")
     kernel = Artifact("v7.3.4+cost", "0123", "x86_64", "7.3.4", image)
-    return Setup(kernel, initrd, GuestConfig(), memory_for(POINTS), TCG)
+    return Setup(kernel, initrd, memory_for(POINTS), TCG)
 
 
 def run(
