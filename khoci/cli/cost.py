@@ -90,7 +90,7 @@ def cost_command(
     points, cache = points_up_to(most), cache_dir()
     at_once = jobs_here(points, jobs)
     setups = prepare(specs, points, accel, cache, progress_for())
-    before = [kept_of(setup, points, cache) for setup in setups]
+    before = [kept_of(setup, points, cache) for setup in setups] if fresh else []
     found = _measure(setups, points, cache, at_once, fresh=fresh)
     if output is not None:
         _write(output, found)
@@ -122,7 +122,6 @@ def _plain(costs: Sequence[KernelCost]) -> dict[str, Any]:
 
 
 def _write(folder: Path, costs: Sequence[KernelCost]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(_plain(costs), indent=2, ensure_ascii=False) + "\n"
     for name, content in {**report.files(costs), "cost.json": text}.items():
         write_atomic(folder / name, content)

@@ -14,7 +14,8 @@ from khoci.cli.completing import complete_kernels, complete_matrices
 from khoci.cli.options import (
     echo_json,
     json_option,
-    load,
+    kernels_of_matrix,
+    named_matrix,
     no_sandbox_option,
     store_option,
     with_stored,
@@ -68,12 +69,12 @@ def kernel(context: click.Context, file: Path | None, matrix: str | None) -> Non
     """
     if file and matrix:
         raise UsageError("--file has kernels of its own, --matrix those of a matrix: give one")
-    defined = load_kernels(file) if file else known_kernels()
-    context.meta[_DEFINED] = defined.names
     if matrix:
-        context.obj = load(matrix)[1]
+        defined = kernels_of_matrix(named_matrix(matrix))
     else:
-        context.obj = defined if file else with_stored(defined)
+        defined = load_kernels(file) if file else known_kernels()
+    context.meta[_DEFINED] = defined.names
+    context.obj = defined if file else with_stored(defined)
 
 
 @kernel.command("list")

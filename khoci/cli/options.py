@@ -144,11 +144,24 @@ accelerator_option = click.option(
 
 def load(name: str, *, no_sandbox: bool = False) -> tuple[MatrixConfig, Kernels, Policy]:
     """The matrix file, with the kernels of all files, and the policy beside it or else shipped."""
-    matrix = load_matrix(find_matrix_file(name, matrix_folders()), name)
-    known = known_kernels(matrix.file.parent / "kernels.toml").with_config(matrix.config)
-    kernels = with_stored(known)
+    matrix = named_matrix(name)
+    kernels = with_stored(kernels_of_matrix(matrix))
     kernels = kernels.trusted() if no_sandbox else kernels
     return matrix, kernels, load_policy(_beside(matrix.file, "policy.toml"), definitions())
+
+
+def named_matrix(name: str) -> MatrixConfig:
+    """The matrix file of this name or path.
+
+    Raises:
+        UsageError: there is none, or it is wrong.
+    """
+    return load_matrix(find_matrix_file(name, matrix_folders()), name)
+
+
+def kernels_of_matrix(matrix: MatrixConfig) -> Kernels:
+    """Those of all files, as the matrix has them built; without those of series."""
+    return known_kernels(matrix.file.parent / "kernels.toml").with_config(matrix.config)
 
 
 def with_stored(kernels: Kernels) -> Kernels:

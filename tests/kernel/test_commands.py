@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from khoci.cli.kernel import kernel
+from khoci.cli.kernel import _DEFINED, kernel
 from khoci.config.kernels import TarballSource, load_kernels
 from khoci.kernel import store
 
@@ -130,3 +130,12 @@ def test_gc(run: Run, cache: Cache) -> None:
     assert "v6.18.15  built" in run("list").output
     assert "1 deleted" in run("gc", "--all").output
     assert "v6.18.15  on disk" in run("list").output
+
+
+def test_all_are_those_of_the_matrix_too(tmp_path: Path) -> None:
+    (tmp_path / "kernels.toml").write_text('[kernel.mine]\nsources = [{ image = "none" }]\n')
+    matrix = tmp_path / "mine.toml"
+    matrix.write_text('kernels = ["mine"]\nscenarios = ["empty"]\n')
+    with kernel.make_context("kernel", ["--matrix", str(matrix), "list"]) as context:
+        kernel.invoke(context)
+        assert "mine" in context.meta[_DEFINED]
