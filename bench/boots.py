@@ -19,7 +19,7 @@ from pathlib import Path
 
 import click
 
-from bench.others import Virtme, VmTest, VngError, installed_vng
+from bench.others import Virtme, VmTest, VngError, installed
 from bench.pair import Pair
 from bench.rounds import in_turn, show
 from khoci.compat.ready import Producers
@@ -71,7 +71,7 @@ async def _handovers(pair: Pair, rounds: int) -> None:
 
 async def _boots(pair: Pair, rounds: int, jobs: int | None) -> None:
     """Boot one image by khoci and by virtme-ng."""
-    found = installed_vng()
+    found = installed("vng")
     if found is None:
         click.echo("virtme-ng is not installed: pip install --group bench")
         return

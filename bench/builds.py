@@ -18,7 +18,6 @@ import re
 import resource
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -31,8 +30,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.others import installed
+from khoci.cli.options import load
 from khoci.config.kernels import DebianSource, KernelSpec, known_kernels
-from khoci.config.matrix import find_matrix_file, load_matrix, matrix_folders
 from khoci.errors import HarnessError
 from khoci.kernel import store
 from khoci.kernel.build import How
@@ -98,8 +98,7 @@ def main(
 
 
 def _configs(asked: Asked) -> Costs:
-    fragments = load_matrix(find_matrix_file(_LIKE, matrix_folders())).config
-    like = known_kernels().with_config(fragments).select(asked.spec.name)
+    like = load(_LIKE)[1].select(asked.spec.name)
     return {_LIKE: _cold(like, asked.jobs), "lean": _cold(asked.spec, asked.jobs)}
 
 
@@ -149,16 +148,14 @@ def _tools(asked: Asked) -> Costs:
             if tool == "vng" and asked.targets != _ALL:
                 click.echo("tools: vng always builds all: left out with --target")
                 continue
-            found = shutil.which(
-                command[0], path=f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-            )
+            found = installed(command[0])
             if found is None:
                 click.echo(f"tools: {command[0]} is not installed: pip install --group bench")
                 continue
             if tool == "vng":
                 shutil.copy(config, tree / ".config")
             log = Path(folder) / f"{tool}.log"
-            costs[tool] = _cost(partial(_run, [found, *command[1:]], tree, log), [log])
+            costs[tool] = _cost(partial(_run, [str(found), *command[1:]], tree, log), [log])
         return costs
 
 

@@ -146,9 +146,9 @@ class Virtme:
         return said
 
 
-def installed_vng() -> Path | None:
-    """Where virtme-ng is, if anywhere: first beside this Python."""
-    found = shutil.which("vng", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+def installed(tool: str) -> Path | None:
+    """Where a tool is, if anywhere: first beside this Python."""
+    found = shutil.which(tool, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     return Path(found) if found else None
 
 

@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from khoci.costs import PAGE, KernelCost, Measured, Point
+from khoci.costs import KernelCost, Measured, Point
 
 _GIB = 1 << 30
+_SLIGHT = 4096
+"""Instructions: one interrupt is as much."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,13 @@ def per_gib(item: Measured) -> float:
 def difference(first: KernelCost, second: KernelCost) -> float:
     """The largest relative difference of a count between two measurements of one kernel.
 
-    Counts below some thousand instructions are left out: one interrupt is as much.
+    Counts that are slight in both are left out.
     """
     worst = 0.0
     for item in first.measured:
         other = second.at(item.point)
         for phase, count in item.instructions.items():
-            if other is not None and max(count, other.instructions[phase]) >= PAGE:
+            if other is not None and max(count, other.instructions[phase]) >= _SLIGHT:
                 low, high = sorted((count, other.instructions[phase]))
                 worst = max(worst, (high - low) / high)
     return worst

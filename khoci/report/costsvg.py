@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from khoci.costs import KernelCost, Point
-from khoci.report.costtables import APART, SIDE_BY_SIDE
+from khoci.report.costtables import APART, SIDE_BY_SIDE, brief
 from khoci.report.svg import FAINT, box, number, picture, words
 
 _WIDTH, _HEIGHT = 760.0, 420.0
@@ -15,7 +15,6 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = 70.0, 34.0, 170.0, 42.0
 _COLOURS = (
     "#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#9c6b4e",
 )  # fmt: skip
-_UNITS = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 PLOTS = {
     "preserve": ("preserve", SIDE_BY_SIDE),
     "early-boot": ("early boot", SIDE_BY_SIDE),
@@ -92,11 +91,11 @@ def _grid(x: _Axis, y: _Axis) -> list[str]:
     for power in x.ticks:
         at = number(x.place(10**power))
         parts.append(f'<path d="M{at} {number(y.last)}V{number(y.first)}" stroke="{FAINT}"/>')
-        parts.append(words(x.place(10**power), y.first + 16, _short(10**power), anchor="middle"))
+        parts.append(words(x.place(10**power), y.first + 16, brief(10**power), anchor="middle"))
     for power in y.ticks:
         at = number(y.place(10**power))
         parts.append(f'<path d="M{number(x.first)} {at}H{number(x.last)}" stroke="{FAINT}"/>')
-        parts.append(words(x.first - 8, y.place(10**power) + 4, _short(10**power), anchor="end"))
+        parts.append(words(x.first - 8, y.place(10**power) + 4, brief(10**power), anchor="end"))
     parts.append(words((x.first + x.last) / 2, y.first + 34, "blocks", anchor="middle"))
     return parts
 
@@ -112,7 +111,3 @@ def _drawn(line: _Line, colour: str, x: _Axis, y: _Axis, index: int) -> list[str
         box(beside, at - 9, 10, 10, colour),
         words(beside + 16, at, line.name),
     ]
-
-
-def _short(value: int) -> str:
-    return next((f"{value // size}{unit}" for size, unit in _UNITS if value >= size), str(value))

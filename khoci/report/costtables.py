@@ -12,7 +12,6 @@ from khoci.costs import (
     BLACKOUT,
     EMPTY,
     OFF,
-    PAGE,
     PHASES,
     SERIALISING,
     KernelCost,
@@ -21,7 +20,7 @@ from khoci.costs import (
 )
 
 NONE = "-"
-_UNITS = ((10**6, "M"), (10**3, "k"))
+_UNITS = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 SIDE_BY_SIDE, APART = Point(0), Point(0, stride=2)
 _LAWS = (
     ("preserve", SIDE_BY_SIDE),
@@ -135,10 +134,11 @@ def _crossed(
 
 
 def _counted(point: Point) -> str:
-    return f"{point.label} ({_brief(point.count)})"
+    return f"{point.label} ({brief(point.count)})"
 
 
-def _brief(count: int) -> str:
+def brief(count: int) -> str:
+    """``10k`` for 10000; all digits where they are no round number."""
     return next((f"{count // size}{unit}" for size, unit in _UNITS if not count % size), str(count))
 
 
@@ -174,8 +174,8 @@ def _saved(costs: Sequence[KernelCost]) -> Table:
 
 
 def _finalizes(cost: KernelCost) -> bool:
-    """Whether user space has it finalize, which takes it more than finding that out."""
-    return any(item.instructions["finalize"] >= PAGE for item in cost.measured)
+    """Whether user space has it finalize."""
+    return any(item.instructions["finalize"] for item in cost.measured)
 
 
 def _pair(old: KernelCost, new: KernelCost) -> tuple[str, ...] | None:
