@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from khoci.costs import KernelCost, Measured, Point
+from khoci.costs import SERIALISING, KernelCost, Measured, Point
 
 _GIB = 1 << 30
 _SLIGHT = 4096
 """Instructions: one interrupt is as much."""
+TICK = 4_000_000
+"""Instructions: for as long the guest may be idle before it jumps."""
+Spent = Callable[[KernelCost, Measured], int]
+"""What a kernel spends on a handover, in instructions."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,27 @@ def growth_law(cost: KernelCost, shape: Point, phase: str) -> Law | None:
     return law([(item.point.count, cost.growth(item, phase)) for item in line])
 
 
-def break_even(old: KernelCost, new: KernelCost, shape: Point, phases: Sequence[str]) -> int | None:
+def writing(_: KernelCost, item: Measured) -> int:
+    """What writing down takes that something is handed over."""
+    return item.sum(SERIALISING)
+
+
+def blackout(cost: KernelCost, item: Measured) -> int:
+    """What a virtual machine waits for that is handed over."""
+    return item.sum(cost.blackout)
+
+
+def break_even(
+    old: KernelCost, new: KernelCost, shape: Point, spent: Spent, noise: int = 0
+) -> int | None:
     """From how many blocks on the new kernel costs less than the old one.
 
     Args:
         old: a kernel.
         new: another one, measured at the same points.
         shape: of the blocks.
-        phases: that count.
+        spent: what counts.
+        noise: instructions by which two counts of one thing may differ: so much is not cheaper.
 
     Returns:
         the number of blocks of the first point from which on it is cheaper at all points; None if
@@ -63,7 +80,7 @@ def break_even(old: KernelCost, new: KernelCost, shape: Point, phases: Sequence[
     found: int | None = None
     for item in reversed(old.line(shape)):
         other = new.at(item.point)
-        if other is None or other.sum(phases) >= item.sum(phases):
+        if other is None or spent(new, other) + noise >= spent(old, item):
             break
         found = item.point.count
     return found

@@ -12,12 +12,11 @@ SCHEMA = 1
 PAGE = 4096
 ARRANGEMENTS = ("upwards", "downwards", "shuffled")
 """In which order of their addresses blocks are preserved."""
-PHASES = ("preserve", "finalize", "freeze", "jump", "early boot", "restore")
+PHASES = ("preserve", "finalize", "load", "freeze", "jump", "early boot", "restore")
 """What is counted, in the order in which it happens; see docs/serialisation-cost.md."""
 SERIALISING = ("preserve", "finalize", "freeze")
 """The phases in which the kernel writes down what it hands over."""
-BLACKOUT = ("finalize", "freeze", "jump", "early boot", "restore")
-"""The phases in which a virtual machine that is handed over stands still."""
+_AFTER_LOAD = ("freeze", "jump", "early boot", "restore")
 _SCATTERED, _LARGE = 10_000, 1_000
 
 
@@ -31,6 +30,7 @@ class Point:
         stride: each stride-th block of that size is one: 1 is side by side.
         arrangement: one of `ARRANGEMENTS`.
         kho: whether the producer has KHO switched on.
+        load_first: the next kernel is loaded before this one is finalized.
     """
 
     count: int
@@ -38,6 +38,7 @@ class Point:
     stride: int = 1
     arrangement: str = ARRANGEMENTS[0]
     kho: bool = True
+    load_first: bool = False
 
     @property
     def shape(self) -> Point:
@@ -64,10 +65,12 @@ class Point:
     def __str__(self) -> str:
         if not self.kho:
             return "kho=off"
+        if self.load_first:
+            return "loaded before it is finalized"
         return f"{self.count:,} blocks, {self.label}" if self.count else "no blocks"
 
 
-OFF, EMPTY = Point(0, kho=False), Point(0)
+OFF, EMPTY, LOAD_FIRST = Point(0, kho=False), Point(0), Point(0, load_first=True)
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,17 @@ class KernelCost:
     measured: tuple[Measured, ...]
     failed: Mapping[Point, str] = field(default_factory=dict)
 
+    @property
+    def loads_last(self) -> bool:
+        """Whether it hands nothing over if the next kernel is loaded before it is finalized."""
+        item = self.at(LOAD_FIRST)
+        return item is not None and not item.blocks
+
+    @property
+    def blackout(self) -> tuple[str, ...]:
+        """The phases in which a virtual machine that is handed over stands still."""
+        return ("finalize", *(("load",) if self.loads_last else ()), *_AFTER_LOAD)
+
     def at(self, point: Point) -> Measured | None:
         """What was measured there."""
         return next((item for item in self.measured if item.point == point), None)
@@ -146,6 +160,8 @@ class KernelCost:
 def points_up_to(most: int) -> tuple[Point, ...]:
     """What is measured of a kernel: without KHO, without blocks, and with up to ``most`` of them.
 
+    One shows whether the next kernel can be loaded beforehand.
+
     What a consumer needs for blocks that lie apart grows with their square in all releases, so
     there are fewer of those; and fewer large ones, which span more memory.
     """
@@ -153,6 +169,7 @@ def points_up_to(most: int) -> tuple[Point, ...]:
     return (
         OFF,
         EMPTY,
+        LOAD_FIRST,
         *(Point(count) for count in _tens(100, most)),
         *(Point(count, stride=2) for count in _tens(100, scattered)),
         *(Point(count, order=9) for count in _tens(10, large)),

@@ -150,12 +150,13 @@ class _Left:
 
     Attributes:
         figures: of its driver.
-        finalize: cycles of that.
+        finalize, load: cycles of that.
         rate: cycles in a second of the host.
     """
 
     figures: Mapping[str, int]
     finalize: int
+    load: int
     rate: float
 
 
@@ -179,6 +180,7 @@ class _Handover:
         cycles = {
             "preserve": left.figures["preserve_cycles"],
             "finalize": left.finalize,
+            "load": left.load,
             "freeze": stamps["notified"] - stamps["called"],
             "jump": after["setup_at"] - stamps["notified"],
             "early boot": after["early_at"] - after["setup_at"],
@@ -194,13 +196,18 @@ class _Handover:
         first, began = (await driver.figures(agent))["now"], time.monotonic()
         if self._point.count:
             await driver.preserve(agent, self._point)
+        load = await self._load(agent) if self._point.load_first else 0
         finalize = await _finalize(agent) if self._point.kho else 0
+        load = load or await self._load(agent)
+        figures, ended = await driver.figures(agent), time.monotonic()
+        return _Left(figures, finalize, load, (figures["now"] - first) / (ended - began))
+
+    async def _load(self, agent: Agent) -> int:
+        """Load the consumer; the cycles that it took."""
         image, initrd = self._setup.kernel.image, self._setup.initrd
         sent = await send_images(agent, self._guest.ram, image.read_bytes(), initrd.read_bytes())
         line = self._setup.cmdline(kho=True, counted=self._counted)
-        await load_consumer(agent, line, sent, finalize=False)
-        figures, ended = await driver.figures(agent), time.monotonic()
-        return _Left(figures, finalize, (figures["now"] - first) / (ended - began))
+        return await load_consumer(agent, line, sent, finalize=False)
 
     async def _jump(self, stamps: int) -> tuple[Mapping[str, int], MemoryMap]:
         """Jump; when the driver saw it leave, and what is handed over where instructions count.

@@ -131,18 +131,24 @@ async def _send_file(agent: Agent, memory: Memory, path: str, content: bytes) ->
 
 async def load_consumer(
     agent: Agent, cmdline: str, images: Images = NESTED, *, finalize: bool = True
-) -> None:
+) -> int:
     """Finalize where the kernel has that, and load the consumer: what is left is to jump.
 
     Finalizing comes before the load: 6.17 and 6.18 attach the handover to the image only then,
     and every release that has it allows it then. Without it, they hand over nothing.
+
+    Returns:
+        the cycles that loading took.
 
     Raises:
         AgentError: a step failed.
     """
     if finalize:
         await agent.command("finalize")
-    await agent.command("load", kernel=images.kernel, initrd=images.initrd, cmdline=cmdline)
+    answer = await agent.command(
+        "load", kernel=images.kernel, initrd=images.initrd, cmdline=cmdline
+    )
+    return int(answer["cycles"])
 
 
 async def jump(agent: Agent) -> None:

@@ -16,9 +16,10 @@ from khoci.report.templates import rendered
 
 _LEGEND = """\
 A block is a folio that is preserved, of 4K or 2M: side by side, or 1/N: one of N that could be.
-finalize: asked for by user space; freeze: what the kernel does by itself before it shuts down;
-jump: from then to where the next kernel reads its command line; early boot: from there to its
-first initcall. Numbers are guest instructions, counted by QEMU, unless they have another unit."""
+finalize: asked for by user space; load: of the next kernel, waited for only where it has to come
+after that; freeze: what the kernel does by itself before it shuts down; jump: from then to where
+the next kernel reads its command line; early boot: from there to its first initcall. Numbers are
+guest instructions, counted by QEMU, unless they have another unit."""
 
 
 def text(costs: Sequence[KernelCost]) -> str:

@@ -7,17 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from khoci.costlaws import break_even, growth_law, per_gib
-from khoci.costs import (
-    BLACKOUT,
-    EMPTY,
-    OFF,
-    PHASES,
-    SERIALISING,
-    KernelCost,
-    Measured,
-    Point,
-)
+from khoci.costlaws import TICK, blackout, break_even, growth_law, per_gib, writing
+from khoci.costs import EMPTY, OFF, PHASES, KernelCost, Measured, Point
 
 NONE = "-"
 _UNITS = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
@@ -168,7 +159,10 @@ def _saved(costs: Sequence[KernelCost]) -> Table:
     olds = [cost for cost in costs if _finalizes(cost)]
     news = [cost for cost in costs if not _finalizes(cost)]
     rows = tuple(row for old in olds for new in news if (row := _pair(old, new)) is not None)
-    heads = ("old to new", "blocks", "finalize", "of blackout", "writing: from", "blackout: from")
+    heads = (
+        *("old to new", "blocks", "finalize", "load", "of blackout"),
+        *("writing: from", "blackout: from"),
+    )
     title = "What is saved where nothing has to be finalized, and from how many blocks of 4K on"
     return Table(title, heads, rows)
 
@@ -183,12 +177,15 @@ def _pair(old: KernelCost, new: KernelCost) -> tuple[str, ...] | None:
     if item is None:
         return None
     finalize = item.sum(("finalize", "freeze"))
+    load = item.instructions["load"] if old.loads_last else 0
     return (
         f"{_short(old)} to {_short(new)}",
         f"{item.point.count:,}",
         f"{finalize:,}",
-        f"{finalize / item.sum(BLACKOUT):.3%}",
-        *(_from(break_even(old, new, SIDE_BY_SIDE, phases)) for phases in (SERIALISING, BLACKOUT)),
+        f"{load:,}" if load else NONE,
+        f"{(finalize + load) / blackout(old, item):.3%}",
+        _from(break_even(old, new, SIDE_BY_SIDE, writing)),
+        _from(break_even(old, new, SIDE_BY_SIDE, blackout, TICK)),
     )
 
 

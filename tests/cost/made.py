@@ -4,23 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from khoci.costs import PHASES, KernelCost, Measured, Point, points_up_to
+from khoci.costs import LOAD_FIRST, PHASES, KernelCost, Measured, Point, points_up_to
 
 POINTS = points_up_to(10_000)
+LOAD = 600_000_000
 
 
-def measured(point: Point, each: int, finalize: int = 0) -> Measured:
+def measured(point: Point, each: int, finalize: int = 0, blocks: int = 2) -> Measured:
     """``each`` instructions to preserve a block, early boot that grows with the square apart."""
     apart = 20 * point.count**2 if point.stride > 1 else 1300 * point.count
-    counts = (each * point.count, finalize, 100, 17_000_000, 40_000_000 + apart, 276 * point.count)
+    writing = (each * point.count, finalize, LOAD, 100)
+    counts = (*writing, 17_000_000, 40_000_000 + apart, 276 * point.count)
     instructions = dict(zip(PHASES, counts, strict=True))
     seconds = {phase: count / 1e9 for phase, count in instructions.items()}
-    return Measured(point, instructions, seconds, point.count + 2, 4096 + point.size // 64)
+    return Measured(point, instructions, seconds, point.count + blocks, 4096 + point.size // 64)
 
 
-def kernel(name: str, each: int, finalize: int = 0, points: Sequence[Point] = POINTS) -> KernelCost:
+def kernel(
+    name: str,
+    each: int,
+    finalize: int = 0,
+    points: Sequence[Point] = POINTS,
+    *,
+    loads_last: bool = False,
+) -> KernelCost:
     """A kernel that needs so much to preserve a block, and to finalize."""
-    return KernelCost(name, tuple(measured(point, each, finalize) for point in points))
+    hidden = [LOAD_FIRST] if loads_last else []
+    own = ((point, 0 if point in hidden else 2) for point in points)
+    return KernelCost(name, tuple(measured(point, each, finalize, n) for point, n in own))
 
 
 OLD, NEW = kernel("v6.17.13", 200, 14_000), kernel("v7.3.4", 168)

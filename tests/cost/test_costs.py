@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khoci.costs import ARRANGEMENTS, EMPTY, OFF, Measured, Point, points_up_to
-from tests.cost.made import NEW, measured
+from khoci.costs import ARRANGEMENTS, EMPTY, LOAD_FIRST, OFF, Measured, Point, points_up_to
+from tests.cost.made import NEW, kernel, measured
 
 POINTS = st.builds(
     Point,
@@ -16,6 +16,7 @@ POINTS = st.builds(
     stride=st.integers(1, 64),
     arrangement=st.sampled_from(ARRANGEMENTS),
     kho=st.booleans(),
+    load_first=st.booleans(),
 )
 
 
@@ -30,6 +31,7 @@ def test_what_is_stored_comes_back(point: Point) -> None:
     [
         (OFF, "kho=off"),
         (EMPTY, "no blocks"),
+        (LOAD_FIRST, "loaded before it is finalized"),
         (Point(1000), "1,000 blocks, 4K"),
         (Point(10, order=9), "10 blocks, 2M"),
         (Point(10, stride=2, arrangement="shuffled"), "10 blocks, 4K 1/2 shuffled"),
@@ -49,7 +51,7 @@ def test_points_are_many_and_none_twice(most: int) -> None:
     points = points_up_to(most)
     assert len(set(points)) == len(points)
     assert max(point.count for point in points) == most
-    assert points[:2] == (OFF, EMPTY)
+    assert points[:3] == (OFF, EMPTY, LOAD_FIRST)
     assert max(point.count for point in points if point.stride > 1) <= 10_000
     assert max(point.size for point in points if point.order) <= 2 << 30
 
@@ -65,3 +67,12 @@ def test_growth_is_what_is_beyond_none() -> None:
     assert NEW.growth(item, "early boot") == 1300 * 1000
     assert NEW.growth(item, "jump") == 0
     assert [each.point.count for each in NEW.line(Point(0))] == [100, 1000, 10_000]
+
+
+def test_whether_the_load_is_waited_for_is_what_was_seen() -> None:
+    last = kernel("v6.17.13", 200, 14_000, loads_last=True)
+    assert last.loads_last
+    assert last.blackout == ("finalize", "load", "freeze", "jump", "early boot", "restore")
+    assert not NEW.loads_last
+    assert "load" not in NEW.blackout
+    assert not kernel("v7.3.4", 168, points=[EMPTY]).loads_last

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khoci.costlaws import break_even, difference, growth_law, law, per_gib
-from khoci.costs import BLACKOUT, EMPTY, SERIALISING, Point
-from tests.cost.made import NEW, OLD, kernel, measured
+from khoci.costlaws import blackout, break_even, difference, growth_law, law, per_gib, writing
+from khoci.costs import EMPTY, Point
+from tests.cost.made import LOAD, NEW, OLD, kernel, measured
 
 DENSE, APART = Point(0), Point(0, stride=2)
 
@@ -34,18 +34,27 @@ def test_laws_of_a_kernel() -> None:
 
 
 def test_the_number_from_which_on_it_is_cheaper() -> None:
-    assert break_even(OLD, NEW, DENSE, SERIALISING) == 100
-    assert break_even(NEW, OLD, DENSE, SERIALISING) is None
+    assert break_even(OLD, NEW, DENSE, writing) == 100
+    assert break_even(NEW, OLD, DENSE, writing) is None
     slower = kernel("b", 210)
-    assert break_even(OLD, slower, DENSE, SERIALISING) is None
-    assert break_even(slower, OLD, DENSE, SERIALISING) == 10_000
-    assert break_even(kernel("a", 10, 5000), kernel("b", 20), DENSE, SERIALISING) is None
-    assert break_even(kernel("a", 20), kernel("b", 10, 5000), DENSE, SERIALISING) == 1000
-    assert break_even(OLD, NEW, DENSE, BLACKOUT) == 100
+    assert break_even(OLD, slower, DENSE, writing) is None
+    assert break_even(slower, OLD, DENSE, writing) == 10_000
+    assert break_even(kernel("a", 10, 5000), kernel("b", 20), DENSE, writing) is None
+    assert break_even(kernel("a", 20), kernel("b", 10, 5000), DENSE, writing) == 1000
+
+
+def test_a_load_counts_where_it_has_to_be_waited_for() -> None:
+    waiting = kernel("c", 200, 14_000, loads_last=True)
+    item = waiting.at(Point(100))
+    assert item is not None
+    assert blackout(waiting, item) - blackout(OLD, item) == LOAD
+    assert break_even(OLD, NEW, DENSE, blackout) == 100
+    assert break_even(OLD, NEW, DENSE, blackout, noise=14_000) is None
+    assert break_even(waiting, NEW, DENSE, blackout, noise=14_000) == 100
 
 
 def test_another_kernel_that_was_not_measured_there() -> None:
-    assert break_even(OLD, kernel("b", 1, points=[Point(100)]), DENSE, SERIALISING) is None
+    assert break_even(OLD, kernel("b", 1, points=[Point(100)]), DENSE, writing) is None
 
 
 def test_metadata() -> None:

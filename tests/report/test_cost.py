@@ -22,14 +22,14 @@ def table(part: str) -> Table:
 
 def test_a_handover_of_nothing() -> None:
     found = table("of a handover without blocks")
-    assert found.heads == ("kernel", "finalize", "freeze", "jump", "early boot")
-    assert found.rows[1] == ("6.17.13", "14,000", "100", "17,000,000", "40,000,000")
+    assert found.heads == ("kernel", "finalize", "load", "freeze", "jump", "early boot")
+    assert found.rows[1] == ("6.17.13", "14,000", "600,000,000", "100", "17,000,000", "40,000,000")
     assert [row[0] for row in found.rows[::2]] == ["6.17.13, kho=off", "7.3.4, kho=off"]
 
 
 def test_what_each_block_costs() -> None:
     old, new = table("a block of 4K").rows
-    assert old == ("6.17.13", "10,000", "200", "0.0", "0.0", "0.0", "1,300", "276")
+    assert old == ("6.17.13", "10,000", "200", "0.0", "0.0", "0.0", "0.0", "1,300", "276")
     assert new[2] == "168"
 
 
@@ -43,14 +43,20 @@ def test_scatter_and_order() -> None:
 
 def test_what_is_saved() -> None:
     (row,) = table("What is saved").rows
-    assert row == ("6.17.13 to 7.3.4", "10,000", "14,100", "0.019%", "100", "100")
+    assert row == ("6.17.13 to 7.3.4", "10,000", "14,100", "-", "0.019%", "100", "never")
+
+
+def test_a_load_that_is_waited_for_is_saved() -> None:
+    old = kernel("v6.17.13", 200, 14_000, loads_last=True)
+    (row,) = next(each.rows for each in tables([old, NEW]) if "saved" in each.title)
+    assert row[2:] == ("14,100", "600,000,000", "89.185%", "100", "100")
 
 
 def test_without_an_old_kernel_nothing_is_saved() -> None:
     assert [each.title for each in tables([NEW]) if "saved" in each.title] == []
     a, b = kernel("a", 100, 20_000), kernel("b", 900)
     (never,) = (each for each in tables([a, b]) if "saved" in each.title)
-    assert never.rows == (("a to b", "10,000", "20,100", "0.028%", "never", "100"),)
+    assert never.rows == (("a to b", "10,000", "20,100", "-", "0.028%", "never", "never"),)
 
 
 def test_growth() -> None:
@@ -81,7 +87,7 @@ def test_markdown_is_tables_and_nothing_else() -> None:
     widths = {
         line.replace("\\|", "").count("|") for line in found.splitlines() if "kho=off" in line
     }
-    assert widths == {6}
+    assert widths == {7}
 
 
 @pytest.mark.parametrize("name", PLOTS)

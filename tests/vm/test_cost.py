@@ -88,6 +88,14 @@ def test_only_the_old_one_finalizes(told: Told) -> None:
     assert 1000 < finalized < at(told, OLD, Point(MOST)).instructions["early boot"] / 100
 
 
+def test_only_the_old_one_has_to_load_last(told: Told) -> None:
+    assert told.costs[OLD].loads_last
+    assert not told.costs[NEW].loads_last
+    for kernel in (OLD, NEW):
+        assert at(told, kernel, Point(MOST)).instructions["load"] > 1_000_000
+    assert " load " in told.text
+
+
 def test_blocks_that_lie_apart_cost_early_boot_more(told: Told) -> None:
     for kernel, cost in told.costs.items():
         beside = cost.growth(at(told, kernel, Point(MOST)), "early boot")

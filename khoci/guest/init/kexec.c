@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "cycles.h"
 #include "files.h"
 
 bool run_finalize(struct agent *agent, const struct json_object *arguments)
@@ -35,10 +36,12 @@ static bool load(struct agent *agent, int kernel, int initrd,
 		 const char *cmdline)
 {
 	unsigned long flags = initrd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0;
+	unsigned long long began = cycles();
 
 	if (syscall(SYS_kexec_file_load, kernel, initrd, strlen(cmdline) + 1,
 		    cmdline, flags))
 		return failed(agent, errno, "kexec_file_load");
+	json_put_int(&agent->answer, "cycles", cycles() - began);
 	return true;
 }
 

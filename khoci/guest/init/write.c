@@ -5,21 +5,7 @@
 #include <unistd.h>
 
 #include "commands.h"
-
-/* The counter that guest time is made of; the instructions under -icount. */
-static unsigned long long cycles(void)
-{
-#if defined(__x86_64__)
-	return __builtin_ia32_rdtsc();
-#elif defined(__aarch64__)
-	unsigned long long value;
-
-	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(value));
-	return value;
-#else
-#error "no counter is known for this architecture"
-#endif
-}
+#include "cycles.h"
 
 /*
  * Return right behind a tick of the kernel, so that the next one is as far away
