@@ -196,8 +196,8 @@ def test_a_typo_in_the_policy_is_told_before_anything_runs(inside: Khoci, home: 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("matrix", "run", "mine"), ("cell", "run", *CELL, "--matrix", "mine")],
-    ids=["matrix", "cell"],
+    [("matrix", "run", "mine"), ("cell", "run", *CELL, "--matrix", "mine"), ("cost", "7.3")],
+    ids=["matrix", "cell", "cost"],
 )
 def test_a_missing_qemu_is_one_line_and_leaves_nothing(
     khoci: Khoci, home: Path, tmp_path: Path, arguments: tuple[str, ...]

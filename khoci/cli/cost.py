@@ -88,7 +88,11 @@ def cost_command(
     _, known, _ = load(DEFAULT_MATRIX, no_sandbox=no_sandbox)
     specs = [*{spec.name: spec for spec in map(known.select, kernels)}.values()]
     points, cache = points_up_to(most), cache_dir()
-    at_once = jobs_here(points, jobs)
+    at_once, line = jobs_here(points, jobs)
+    if line is not None:
+        click.echo(f"khoci: {line}", err=True)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
     setups = prepare(specs, points, accel, cache, progress_for())
     before = [kept_of(setup, points, cache) for setup in setups] if fresh else []
     found = _measure(setups, points, cache, at_once, fresh=fresh)
@@ -130,4 +134,6 @@ def _write(folder: Path, costs: Sequence[KernelCost]) -> None:
 def _far(old: KernelCost, new: KernelCost) -> str:
     if not old.measured:
         return f"{new.kernel}: nothing was measured before"
+    if not new.measured:
+        return f"{new.kernel}: could not be measured again"
     return f"{new.kernel}: at most {difference(old, new):.2%} from what was measured before"

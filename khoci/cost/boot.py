@@ -132,16 +132,20 @@ class _Counted:
 
 
 async def _boot(setup: Setup, point: Point, folder: Path, *, counted: bool) -> _Counted:
-    name, log = setup.kernel.name, folder / "qemu.log"
+    log = folder / "qemu.log"
     try:
         async with start_guest(setup.machine(point, counted=counted), log) as guest:
             try:
                 return await _Handover(setup, point, guest, counted=counted).run()
             except GuestEndedError as error:
-                last = guest.console.decode("utf-8", "replace").strip().splitlines()[-1:]
-                raise HarnessError(f"{name}: {point}: {error}: {''.join(last)}") from None
+                raise HarnessError(f"{error}: {_last_line(guest.console)}") from None
     except AgentError as error:
-        raise HarnessError(f"{name}: {point}: {error}") from None
+        raise HarnessError(str(error)) from None
+
+
+def _last_line(console: bytes) -> str:
+    lines = console.decode("utf-8", "replace").strip().splitlines() or ["the console is empty"]
+    return "".join(filter(str.isprintable, lines[-1]))
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,12 @@ from khoci.guest.initramfs import consumer_initramfs
 from khoci.guest.session import greeted
 from khoci.kernel.store import obtain
 from khoci.progress import Progress
-from khoci.vm.accel import working_accelerator
+from khoci.vm.accel import check_accelerator, working_accelerator
 from khoci.vm.available import available_memory
 from khoci.vm.machine import ACCELERATORS, TCG
+from khoci.vm.tools import check_tools
 
+_GIB = 1 << 30
 _BESIDE = 128 << 20
 """Of a guest besides its RAM."""
 
@@ -44,35 +46,40 @@ def prepare(
 
     Raises:
         HarnessError: a kernel or the agent cannot be built.
+        UnfitError: no guest comes up here.
         UsageError: a kernel is a ready image.
     """
     with_it = [with_driver(spec) for spec in specs]
+    check_tools(spec.arch for spec in with_it)
     initrd = consumer_initramfs(build_agent(cache), cache)
     memory = memory_for(points)
     by_clock = ACCELERATORS.get(accelerator or "", TCG)
-    built = [obtain(spec, progress) for spec in with_it]
-    found = [Setup(kernel, initrd, memory, by_clock) for kernel in built]
+    first = Setup(obtain(with_it[0], progress), initrd, memory, by_clock)
+    machine = first.machine(EMPTY, counted=False)
     if accelerator is None:
-        machine = found[0].machine(EMPTY, counted=False)
-        works = asyncio.run(working_accelerator(machine, greeted, cache))
-        found = [replace(setup, accelerator=works) for setup in found]
-    return found
+        first = replace(
+            first, accelerator=asyncio.run(working_accelerator(machine, greeted, cache))
+        )
+    else:
+        asyncio.run(check_accelerator(machine, greeted))
+    return [first, *(replace(first, kernel=obtain(spec, progress)) for spec in with_it[1:])]
 
 
-def jobs_here(points: Sequence[Point], asked: int | None) -> int:
-    """How many guests at once there are cores and memory for.
+def jobs_here(points: Sequence[Point], asked: int | None) -> tuple[int, str | None]:
+    """How many guests at once there are cores and memory for; a line if it is not one a core.
 
     Raises:
         UnfitError: not one, or not as many as are asked for.
     """
     memory, available = memory_for(points), available_memory()
     wanted = asked or os.cpu_count() or 1
-    if available is None:
-        return wanted
-    fitting = available // (memory + _BESIDE)
+    fitting = wanted if available is None else available // (memory + _BESIDE)
+    if available is None or fitting >= wanted:
+        return wanted, None
+    both = (
+        f"not enough memory for {wanted} guest(s) of {memory / _GIB:.1f} GiB at once: "
+        f"{available / _GIB:.1f} GiB are available"
+    )
     if fitting < (asked or 1):
-        raise UnfitError(
-            f"not enough memory: {asked or 1} guest(s) of {memory / (1 << 30):.1f} GiB, and "
-            f"{available / (1 << 30):.1f} GiB are available: choose a smaller --most, or -j"
-        )
-    return min(wanted, fitting)
+        raise UnfitError(f"{both}: choose a smaller --most{', or -j' if fitting else ''}")
+    return fitting, f"{both}: running with -j {fitting}"

@@ -19,17 +19,16 @@ from khoci.compat.ready import Producers
 from khoci.config.abi import default_folder, load_releases
 from khoci.config.kernels import Kernels
 from khoci.config.matrix import GuestConfig, MatrixConfig
-from khoci.errors import HarnessError, KhociError, UnfitError, UsageError
+from khoci.errors import HarnessError, KhociError, UsageError
 from khoci.fault import select as select_faults
 from khoci.fault.base import NotApplicableError
 from khoci.format.handover import Handover
-from khoci.guest.build import COMPILER, build_agent
+from khoci.guest.build import build_agent
 from khoci.guest.initramfs import consumer_initramfs
 from khoci.guest.session import greeted
 from khoci.kernel.build import How
 from khoci.kernel.cache import Artifact
 from khoci.kernel.store import obtain
-from khoci.proc import PARENT_DEATH, require_tool
 from khoci.progress import Progress
 from khoci.results import CellResult, SeriesInRun
 from khoci.run.cost import seconds_of
@@ -44,8 +43,9 @@ from khoci.scenario.base import NotPossibleError
 from khoci.verdicts import Verdict
 from khoci.vm.accel import check_accelerator, working_accelerator
 from khoci.vm.available import available_memory
-from khoci.vm.machine import ACCELERATORS, QEMU, TCG, Accelerator, Machine
+from khoci.vm.machine import ACCELERATORS, TCG, Accelerator, Machine
 from khoci.vm.ram import GuestRam
+from khoci.vm.tools import check_tools
 
 
 @dataclass(frozen=True)
@@ -233,12 +233,7 @@ def check_host(plan: Plan, kernels: Kernels) -> None:
         UnfitError: a program that boots guests is not installed, or there is no memory for one.
     """
     room_of(_need(plan, plan.scenarios), 1, 1, available_memory())
-    emulators = {QEMU[kernels.select(name).arch] for name in plan.kernels}
-    for tool in (*sorted(emulators), PARENT_DEATH, COMPILER):
-        try:
-            require_tool(tool)
-        except HarnessError as error:
-            raise UnfitError(str(error)) from None
+    check_tools(kernels.select(name).arch for name in plan.kernels)
 
 
 def room_here(plan: Plan, wanted: Iterable[Cell], jobs: int | None) -> tuple[Room, str | None]:
