@@ -143,7 +143,7 @@ async def _boot(setup: Setup, point: Point, folder: Path, *, counted: bool) -> _
         raise HarnessError(str(error)) from None
 
 
-def _last_line(console: bytes) -> str:
+def _last_line(console: bytearray) -> str:
     lines = console.decode("utf-8", "replace").strip().splitlines() or ["the console is empty"]
     return "".join(filter(str.isprintable, lines[-1]))
 
