@@ -3,7 +3,8 @@
 Each part compares in one run, without ccache and with no objects to begin with:
 
 configs     the lean config against the distribution-like one, each unpacked and built by khoci
-together    two kernels one after the other, and at once: as two khoci do it, or with half the jobs
+together    two kernels one after the other, and at once: as two khoci do it, who take turns where
+            they use all cores, and without turns
 tools       make as khoci calls it, ``tuxmake`` and ``vng --build``: the same tree, config and jobs
 
 CPU seconds are those of all processes that took part; they tell more than wall time where something
@@ -21,7 +22,7 @@ import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -45,9 +46,10 @@ from khoci.paths import cache_dir
 from khoci.progress import NoProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _LIKE = "distribution-like"
+_OTHERS = ("7.2", "7.3")
 _ALL = ("bzImage",)
 _OBJECT = re.compile(r"^  (?:CC|AS) ", re.MULTILINE)
 
@@ -103,38 +105,35 @@ def _configs(asked: Asked) -> Costs:
 
 
 def _cold(spec: KernelSpec, jobs: int) -> Cost:
+    return _obtained([spec], How(jobs))
+
+
+def _together(asked: Asked) -> Costs:
+    others = map(known_kernels().select, _OTHERS)
+    pair = [asked.spec, next(each for each in others if each != asked.spec)]
+    return {
+        "one after the other": _obtained(pair, How()),
+        "at once": _obtained(pair, How(), at_once=2),
+        "at once, without turns": _obtained(pair, How(asked.jobs), at_once=2),
+    }
+
+
+def _obtained(specs: Sequence[KernelSpec], how: How, at_once: int = 1) -> Cost:
+    """Have khoci build kernels into a cache that has only what was downloaded."""
     with tempfile.TemporaryDirectory(prefix="bench-", dir=cache_dir()) as folder:
         cache = Cache(Path(folder))
         cache.downloads.symlink_to(cache_dir() / "downloads")
         logs: list[Path] = []
 
-        def work() -> None:
-            artifact = store.obtain(spec, cache=cache, how=How(jobs))
+        def obtain(spec: KernelSpec) -> None:
+            artifact = store.obtain(spec, cache=cache, how=how)
             logs.append(cache.folder(artifact.key) / LOG)
 
+        def work() -> None:
+            with ThreadPoolExecutor(at_once) as pool:
+                list(pool.map(obtain, specs))
+
         return _cost(work, logs)
-
-
-def _together(asked: Asked) -> Costs:
-    half = max(1, asked.jobs // 2)
-    ways = {
-        "one after the other": (1, asked.jobs),
-        "at once": (2, asked.jobs),
-        f"at once, -j {half} each": (2, half),
-    }
-    with ExitStack() as trees:
-        pair = [trees.enter_context(_tree(asked.spec)) for _ in range(2)]
-        return {name: _pair(pair, asked, *way) for name, way in ways.items()}
-
-
-def _pair(trees: list[Path], asked: Asked, at_once: int, jobs: int) -> Cost:
-    makes = [_make(tree, jobs) for tree in trees]
-
-    def work() -> None:
-        with ThreadPoolExecutor(at_once) as pool:
-            list(pool.map(lambda make: _built(make, asked), makes))
-
-    return _cost(work, [make.log for make in makes])
 
 
 def _tools(asked: Asked) -> Costs:

@@ -61,17 +61,16 @@ def build(job: Job, cache: Cache, progress: Progress, how: How) -> None:
     with cache.new_folder(job.key) as folder:
         record = _Record(job, folder)
         failed_log = cache.failed / cache.folder(job.key).name / LOG
-        with (
-            record.outcome(failed_log),
-            space(job, Shop(cache, folder / LOG, progress, how.jobs, how.limits, how.keep)) as work,
-        ):
+        shop = Shop(cache, folder / LOG, progress, how.jobs, how.limits, how.keep)
+        with record.outcome(failed_log), space(job, shop) as work:
             make = work.make
             record.update(
                 command=make.command(ARCHES[job.spec.arch].target),
                 reused=work.reused,
                 sandbox=make.sandbox is not None,
             )
-            steps = _compile(job, work, cache, progress)
+            with shop.cores(job.spec.name):
+                steps = _compile(job, work, cache, progress)
             _keep(job.spec, make.tree, folder)
             record.update(release=made_release(job.spec.name, make.tree), steps=steps)
 

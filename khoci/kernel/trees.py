@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from khoci.errors import BuildError
 from khoci.files import write_atomic
+from khoci.kernel.waiting import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,8 @@ def kept_tree(
     """
     trees.mkdir(parents=True, exist_ok=True)
     folder = trees / f"kept-{key[:32]}"
-    with _held(folder, kernel, progress):
+    waiting = f"{kernel}: waiting for another khoci that builds in its tree"
+    with held(_lock(folder), waiting, progress):
         tree = _taken(folder)
         try:
             yield tree
@@ -125,23 +127,6 @@ def remove_unheld(tree: Path) -> bool:
     except Timeout:
         return False
     return True
-
-
-@contextmanager
-def _held(tree: Path, kernel: str, progress: Progress) -> Iterator[None]:
-    lock = FileLock(_lock(tree))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        progress.start(f"{kernel}: waiting for another khoci that builds in its tree")
-        try:
-            lock.acquire()
-        finally:
-            progress.done()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _taken(folder: Path) -> KeptTree:

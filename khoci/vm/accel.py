@@ -18,6 +18,7 @@ from pathlib import Path
 
 from khoci.errors import HarnessError, UnfitError
 from khoci.files import write_atomic
+from khoci.host import this_boot
 from khoci.proc import require_tool
 from khoci.vm.guest import Guest, GuestEndedError, start_guest
 from khoci.vm.machine import KVM, QEMU, TCG, Accelerator, Machine
@@ -88,9 +89,7 @@ def _remembered(memory: Path) -> dict[str, str]:
 
 
 def _host(arch: str) -> str:
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    name = boot.read_text(encoding="ascii").strip() if boot.is_file() else platform.node()
-    return f"{name} {platform.release()} {qemu_version(arch)}"
+    return f"{this_boot()} {platform.release()} {qemu_version(arch)}"
 
 
 def qemu_version(arch: str) -> str:
