@@ -137,9 +137,9 @@ def _obtained(specs: Sequence[KernelSpec], how: How, at_once: int = 1) -> Cost:
 
 
 def _tools(asked: Asked) -> Costs:
-    with _tree(asked.spec) as tree, tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        make = _make(tree, asked.jobs)
-        costs = {"make as khoci calls it": _cost(lambda: _built(make, asked), [make.log])}
+    with tree_of(asked.spec) as tree, tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        make = make_in(tree, asked.jobs)
+        costs = {"make as khoci calls it": _cost(lambda: built(make, asked), [make.log])}
         config = Path(folder) / "config"
         shutil.copy(make.objects / ".config", config)
         shutil.rmtree(make.objects)
@@ -179,7 +179,7 @@ def _cost(work: Callable[[], None], logs: list[Path]) -> Cost:
     return Cost(cpu, wall, objects)
 
 
-def _make(tree: Path, jobs: int) -> Make:
+def make_in(tree: Path, jobs: int) -> Make:
     """How to call make in a tree that has no objects."""
     shutil.rmtree(tree / OBJECTS, ignore_errors=True)
     log = tree.with_suffix(".log")
@@ -187,7 +187,12 @@ def _make(tree: Path, jobs: int) -> Make:
     return Make(tree, log, "x86", jobs, known=True)
 
 
-def _built(make: Make, asked: Asked) -> None:
+def built(make: Make, asked: Asked) -> None:
+    """Configure, and compile.
+
+    Raises:
+        HarnessError: it does not build.
+    """
     configure(asked.spec.name, make, request_of(asked.spec))
     if make.run(*asked.targets) != 0:
         raise HarnessError(f"{asked.spec.name}: does not build: {make.log.read_text()[-500:]}")
@@ -201,7 +206,7 @@ def _run(command: list[str], tree: Path, log: Path) -> None:
 
 
 @contextmanager
-def _tree(spec: KernelSpec) -> Iterator[Path]:
+def tree_of(spec: KernelSpec) -> Iterator[Path]:
     """The sources of a kernel as khoci unpacks them; removed at the end."""
     source = next(each for each in spec.sources if isinstance(each, DebianSource))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:

@@ -18,19 +18,9 @@ import click
 
 from bench.pair import Pair
 from bench.rounds import in_turn, show
+from bench.toinit import quiet
 from khoci.compat.ready import Producers
-from khoci.cost.boot import COUNTED
-from khoci.errors import HarnessError
-from khoci.vm.guest import Guest, start_guest
-from khoci.vm.machine import TCG, Machine
-from khoci.vm.symbols import address_of
-
-_LOUD = ("earlyprintk=", "ignore_loglevel")
-_EXEC = "kernel_execve"
-"""Called by nobody before /init is started: these kernels have no helpers."""
-_TIMER = "i /w 0x608"
-"""Reads the ACPI timer of QEMU's machine: guest time since power on, in 24 bits."""
-_TICKS = 3_579_545
+from khoci.vm.machine import TCG
 
 
 def main() -> None:
@@ -44,15 +34,16 @@ def main() -> None:
 
 
 async def _compare(pair: Pair, rounds: int) -> None:
-    boot = _Boot(pair)
-    loud, quiet = await boot.instructions(pair.consumer), await boot.instructions(boot.quiet)
+    boot = pair.to_init(pair.consumer)
+    silent = replace(boot, machine=quiet(boot.machine))
+    loud, least = await boot.instructions(), await silent.instructions()
     kept = Producers(1)
     try:
         await pair.cell(kept)
         taken = await in_turn(
             {
-                "one quiet boot to /init": boot.run,
-                "of that, QEMU before it runs": boot.start,
+                "one quiet boot to /init": silent.run,
+                "of that, QEMU before it runs": silent.start,
                 "cell, its producer kept": lambda: pair.cell(kept),
                 "cell, its producer booted": lambda: pair.cell(None),
             },
@@ -63,55 +54,11 @@ async def _compare(pair: Pair, rounds: int) -> None:
     click.echo(f"{pair}: medians of {rounds}")
     show(taken)
     whole, start, *_ = taken.values()
-    name, speed = pair.cells[0].consumer, quiet / (whole.cpu - start.cpu)
+    name, speed = pair.cells[0].consumer, least / (whole.cpu - start.cpu)
     click.echo(
-        f"{name} gets to /init in {quiet / 1e6:.1f} million instructions, {loud / 1e6:.1f} with "
+        f"{name} gets to /init in {least / 1e6:.1f} million instructions, {loud / 1e6:.1f} with "
         f"its log on the console; TCG does {speed / 1e6:.0f} million in a second of this boot"
     )
-
-
-class _Boot:
-    """The consumer's boot up to its /init, which is not run."""
-
-    def __init__(self, pair: Pair) -> None:
-        words = pair.consumer.cmdline.split()
-        cmdline = " ".join(["quiet", *(word for word in words if not word.startswith(_LOUD))])
-        self.quiet = replace(pair.consumer, cmdline=cmdline)
-        self._log = pair.folder / "qemu.log"
-        system_map = pair.kernels[1].system_map
-        if system_map is None:
-            raise HarnessError(f"{pair.kernels[1].name}: has no System.map")
-        self._address = address_of(_EXEC, system_map)
-
-    async def instructions(self, machine: Machine) -> int:
-        """How many there are."""
-        cmdline = " ".join([machine.cmdline, *COUNTED])
-        counted = replace(machine, cmdline=cmdline, counted=True)
-        async with start_guest(counted, self._log) as guest:
-            await self._to_init(guest)
-            return await _nanoseconds(guest)
-
-    async def run(self) -> None:
-        """Boot by the clock."""
-        async with start_guest(self.quiet, self._log) as guest:
-            await self._to_init(guest)
-
-    async def start(self) -> None:
-        """Do all but let the guest go."""
-        async with start_guest(self.quiet, self._log):
-            pass
-
-    async def _to_init(self, guest: Guest) -> None:
-        await guest.break_at(self._address)
-        await guest.run()
-        await guest.wait_for_break()
-
-
-async def _nanoseconds(guest: Guest) -> int:
-    """Guest time since power on."""
-    asked = {"command-line": _TIMER}
-    said = await guest._qmp.execute("human-monitor-command", asked)  # noqa: SLF001
-    return int(str(said).rpartition("=")[2], 16) * 1_000_000_000 // _TICKS
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.toinit import ToInit
 from khoci.cli.options import load, tell
 from khoci.compat.bench import Bench, booting, machine
 from khoci.compat.cell import run_cells_of_a_pair
 from khoci.compat.plan import Cell
 from khoci.compat.ready import Producers
 from khoci.config.kernels import KernelSpec
+from khoci.errors import HarnessError
 from khoci.guest.initramfs import consumer_initramfs
 from khoci.guest.session import Agent
 from khoci.kernel.cache import Artifact
@@ -77,6 +79,17 @@ class Pair:
         """The same guest with another kernel."""
         initrd = consumer_initramfs(self.bench.agent, self.bench.cache)
         return booting(self.bench, kernel, self._scenarios, initrd)
+
+    def to_init(self, guest: Machine) -> ToInit:
+        """A guest with the consumer's kernel.
+
+        Raises:
+            HarnessError: the kernel came without its System.map.
+        """
+        kernel = self.kernels[1]
+        if kernel.system_map is None:
+            raise HarnessError(f"{kernel.name}: has no System.map")
+        return ToInit(guest, kernel.system_map, self.folder / "qemu.log")
 
     async def cell(self, producers: Producers | None) -> None:
         """One joint boot, from the producer to the verdicts.
