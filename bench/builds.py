@@ -4,7 +4,7 @@ Each part compares in one run, without ccache and with no objects to begin with:
 
 configs     the lean config against the distribution-like one, each unpacked and built by khoci
 together    two kernels one after the other, and at once: as two khoci do it, who take turns where
-            they use all cores, and without turns
+            they use all cores, and without turns; -j and --target are not for this
 tools       make as khoci calls it, ``tuxmake`` and ``vng --build``: the same tree, config and jobs
 
 CPU seconds are those of all processes that took part; they tell more than wall time where something
@@ -77,7 +77,11 @@ Costs = dict[str, Cost]
 
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(("configs", "together", "tools")))
-@click.option("--kernel", default="7.3", help="which; its source package has to be downloaded")
+@click.option(
+    "--kernel",
+    default="7.3",
+    help="which; its source package, and that of 7.2 or 7.3, have to be downloaded",
+)
 @click.option("--rounds", type=click.IntRange(1), default=3)
 @click.option("-j", "--jobs", type=click.IntRange(1), default=len(os.sched_getaffinity(0)))
 @click.option("--target", "targets", multiple=True, help="of make, such as mm/, for less than all")
@@ -109,12 +113,13 @@ def _cold(spec: KernelSpec, jobs: int) -> Cost:
 
 
 def _together(asked: Asked) -> Costs:
+    cores = len(os.sched_getaffinity(0))
     others = map(known_kernels().select, _OTHERS)
     pair = [asked.spec, next(each for each in others if each != asked.spec)]
     return {
         "one after the other": _obtained(pair, How()),
         "at once": _obtained(pair, How(), at_once=2),
-        "at once, without turns": _obtained(pair, How(asked.jobs), at_once=2),
+        "at once, without turns": _obtained(pair, How(cores), at_once=2),
     }
 
 
@@ -139,7 +144,11 @@ def _obtained(specs: Sequence[KernelSpec], how: How, at_once: int = 1) -> Cost:
 def _tools(asked: Asked) -> Costs:
     with tree_of(asked.spec) as tree, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         make = make_in(tree, asked.jobs)
-        costs = {"make as khoci calls it": _cost(lambda: built(make, asked), [make.log])}
+        costs = {
+            "make as khoci calls it": _cost(
+                lambda: built(make, asked.spec, asked.targets), [make.log]
+            )
+        }
         config = Path(folder) / "config"
         shutil.copy(make.objects / ".config", config)
         shutil.rmtree(make.objects)
@@ -187,15 +196,15 @@ def make_in(tree: Path, jobs: int) -> Make:
     return Make(tree, log, "x86", jobs, known=True)
 
 
-def built(make: Make, asked: Asked) -> None:
+def built(make: Make, spec: KernelSpec, targets: Sequence[str]) -> None:
     """Configure, and compile.
 
     Raises:
         HarnessError: it does not build.
     """
-    configure(asked.spec.name, make, request_of(asked.spec))
-    if make.run(*asked.targets) != 0:
-        raise HarnessError(f"{asked.spec.name}: does not build: {make.log.read_text()[-500:]}")
+    configure(spec.name, make, request_of(spec))
+    if make.run(*targets) != 0:
+        raise HarnessError(f"{spec.name}: does not build: {make.log.read_text()[-500:]}")
 
 
 def _run(command: list[str], tree: Path, log: Path) -> None:

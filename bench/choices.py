@@ -2,14 +2,16 @@
 
 ``python -m bench.choices [--kernel NAME] [--rounds N]``: a quiet boot from power on until the
 kernel starts /init, as khoci boots it, with other memory, without a word of the command line, with
-its image compressed in other ways, and not at all: its ELF file, which QEMU starts by PVH. First
-the instructions, counted by QEMU (``-icount``), then the clock, in turn. The images are built anew.
+its image compressed in other ways, and not at all: its ELF file, which QEMU starts by PVH (for
+which the kernel has to be one for a guest of a hypervisor). First the instructions, counted by QEMU
+(``-icount``), then the clock, in turn. The images are built anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -18,15 +20,16 @@ from pathlib import Path
 
 import click
 
-from bench.builds import Asked, built, make_in, tree_of
+from bench.builds import built, make_in, tree_of
 from bench.pair import Pair
 from bench.rounds import in_turn, show
-from bench.toinit import ToInit, quiet
+from bench.toinit import INIT, ToInit, quiet
 from khoci.config.kernels import KernelSpec
 from khoci.kernel.arch import ARCHES
 from khoci.kernel.cache import SYSTEM_MAP
 from khoci.kernel.made import made_image, made_system_map
 from khoci.vm.machine import TCG
+from khoci.vm.symbols import address_of
 
 _COMPRESSIONS = ("GZIP", "ZSTD", "XZ")
 _ELF = "CONFIG_HYPERVISOR_GUEST=y\nCONFIG_PVH=y\n"
@@ -70,22 +73,24 @@ def _boots(pair: Pair, folder: Path) -> Iterator[tuple[str, ToInit]]:
     for size in _MEMORY:
         yield f"memory {size}M", replace(usual, machine=replace(machine, memory=size << 20))
     for name, image, system_map in _images(pair.specs[1], folder):
-        yield name, ToInit(replace(machine, kernel=image), system_map, usual.log)
+        there = address_of(INIT, system_map)
+        yield name, ToInit(replace(machine, kernel=image), there, usual.log)
 
 
 def _images(spec: KernelSpec, folder: Path) -> Iterator[tuple[str, Path, Path]]:
     """The kernel with other images, built in one tree: their files, and each its System.map."""
     fragment = folder / "other.config"
     other = replace(spec, config=(*spec.config, fragment))
+    target = ARCHES[spec.arch].target
     with tree_of(spec) as tree:
-        make = make_in(tree, 2)
+        make = make_in(tree, len(os.sched_getaffinity(0)))
         for name in _COMPRESSIONS:
             fragment.write_text(f"# CONFIG_KERNEL_LZ4 is not set\nCONFIG_KERNEL_{name}=y\n")
-            built(make, Asked(other, 2, (ARCHES[spec.arch].target,)))
+            built(make, other, (target,))
             image = made_image(spec.name, tree, ARCHES[spec.arch].image)
             yield name.lower(), *_copied(spec, image, tree, folder / name)
         fragment.write_text(_ELF)
-        built(make, Asked(other, 2, ("vmlinux",)))
+        built(make, other, ("vmlinux",))
         yield "not compressed, by PVH", *_copied(spec, make.objects / "vmlinux", tree, folder / "E")
 
 

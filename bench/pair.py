@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.toinit import ToInit
+from bench.toinit import INIT, ToInit
 from khoci.cli.options import load, tell
 from khoci.compat.bench import Bench, booting, machine
 from khoci.compat.cell import run_cells_of_a_pair
@@ -25,6 +25,7 @@ from khoci.scenario.base import Scenario
 from khoci.verdicts import Verdict
 from khoci.vm.guest import start_guest
 from khoci.vm.machine import Machine
+from khoci.vm.symbols import address_of
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ class Pair:
         kernel = self.kernels[1]
         if kernel.system_map is None:
             raise HarnessError(f"{kernel.name}: has no System.map")
-        return ToInit(guest, kernel.system_map, self.folder / "qemu.log")
+        address = address_of(INIT, kernel.system_map)
+        return ToInit(guest, address, self.folder / "qemu.log")
 
     async def cell(self, producers: Producers | None) -> None:
         """One joint boot, from the producer to the verdicts.

@@ -10,10 +10,9 @@ from pathlib import Path
 from khoci.cost.boot import COUNTED
 from khoci.vm.guest import Guest, start_guest
 from khoci.vm.machine import Machine
-from khoci.vm.symbols import address_of
 
 _LOUD = ("earlyprintk=", "ignore_loglevel")
-_EXEC = "kernel_execve"
+INIT = "kernel_execve"
 """Called by nobody before /init is started: these kernels have no helpers."""
 _TIMER = "i /w 0x608"
 """Reads the ACPI timer of QEMU's machine: guest time since power on, in 24 bits."""
@@ -32,12 +31,12 @@ class ToInit:
 
     Attributes:
         machine: what it is.
-        system_map: of its kernel.
+        address: of `INIT` in its kernel.
         log: for QEMU's messages.
     """
 
     machine: Machine
-    system_map: Path
+    address: int
     log: Path
 
     async def instructions(self) -> int:
@@ -59,7 +58,7 @@ class ToInit:
     @asynccontextmanager
     async def _there(self, machine: Machine) -> AsyncIterator[Guest]:
         async with start_guest(machine, self.log) as guest:
-            await guest.break_at(address_of(_EXEC, self.system_map))
+            await guest.break_at(self.address)
             await guest.run()
             await guest.wait_for_break()
             yield guest

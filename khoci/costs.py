@@ -124,10 +124,13 @@ class KernelCost:
     failed: Mapping[Point, str] = field(default_factory=dict)
 
     @property
-    def loads_last(self) -> bool:
-        """Whether it hands nothing over if the next kernel is loaded before it is finalized."""
-        item = self.at(LOAD_FIRST)
-        return item is not None and not item.blocks
+    def loads_last(self) -> bool | None:
+        """Whether it hands nothing over if the next kernel is loaded before it is finalized.
+
+        None where that was not seen.
+        """
+        first, usual = self.at(LOAD_FIRST), self.at(EMPTY)
+        return None if first is None or usual is None else first.blocks < usual.blocks
 
     @property
     def blackout(self) -> tuple[str, ...]:

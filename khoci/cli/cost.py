@@ -22,7 +22,7 @@ from khoci.cli.options import (
 from khoci.config.matrix import DEFAULT_MATRIX
 from khoci.cost.boot import Setup
 from khoci.cost.measuring import kept_of, measure_all
-from khoci.cost.preparing import jobs_here, prepare
+from khoci.cost.preparing import check, jobs_here, prepare
 from khoci.costlaws import difference
 from khoci.costs import SCHEMA, KernelCost, Point, points_up_to
 from khoci.errors import EXIT_HARNESS, EXIT_OK
@@ -79,14 +79,15 @@ def cost_command(
 
     A kernel is built with a driver of khoci's own, and hands over to itself: nothing, and more and
     more blocks, side by side, apart, large, in several orders. What is counted is preserving,
-    finalizing, the jump, early boot and restoring; the same on a busy machine as on an idle one.
-    A second boot of each takes the time, by the accelerator. What was measured is kept, so that a
-    run that was cut off goes on.
+    finalizing, loading, the jump, early boot and restoring; the same on a busy machine as on an
+    idle one. A second boot of each takes the time, by the accelerator. What was measured is kept,
+    so that a run that was cut off goes on.
 
     Exit codes: 0 all was measured, 2 wrong use, 3 some of it could not be, or the host failed.
     """
     _, known, _ = load(DEFAULT_MATRIX, no_sandbox=no_sandbox)
     specs = [*{spec.name: spec for spec in map(known.select, kernels)}.values()]
+    check(specs)
     points, cache = points_up_to(most), cache_dir()
     at_once, line = jobs_here(points, jobs)
     if line is not None:

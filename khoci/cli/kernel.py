@@ -98,7 +98,12 @@ def list_kernels(kernels: Kernels, *, as_json: bool) -> None:
 @kernel.command("build")
 @click.argument("names", nargs=-1, shell_complete=complete_kernels)
 @click.option("--all", "everything", is_flag=True, help="All that a file defines.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Jobs of make. [default: cores]")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Jobs of make. [default: cores, when no other khoci builds with them]",
+)
 @store_option
 @no_sandbox_option
 @json_option

@@ -68,7 +68,7 @@ class Setup:
             HarnessError: the kernel came without it.
         """
         if self.kernel.system_map is None:
-            raise HarnessError(f"{self.kernel.name}: has no System.map")
+            raise HarnessError("it has no System.map")
         return self.kernel.system_map
 
     def machine(self, point: Point, *, counted: bool) -> Machine:
@@ -132,15 +132,12 @@ class _Counted:
 
 
 async def _boot(setup: Setup, point: Point, folder: Path, *, counted: bool) -> _Counted:
-    log = folder / "qemu.log"
-    try:
-        async with start_guest(setup.machine(point, counted=counted), log) as guest:
-            try:
-                return await _Handover(setup, point, guest, counted=counted).run()
-            except GuestEndedError as error:
-                raise HarnessError(f"{error}: {_last_line(guest.console)}") from None
-    except AgentError as error:
-        raise HarnessError(str(error)) from None
+    machine = setup.machine(point, counted=counted)
+    async with start_guest(machine, folder / "qemu.log") as guest:
+        try:
+            return await _Handover(setup, point, guest, counted=counted).run()
+        except GuestEndedError as error:
+            raise HarnessError(f"{error}: {_last_line(guest.console)}") from None
 
 
 def _last_line(console: bytearray) -> str:
@@ -236,7 +233,7 @@ class _Handover:
             found = handoff.locate(ram, ())
             return MemoryMap() if found is None else decode(ram, found.fdt_addr).map
         except DecodeError as error:
-            raise HarnessError(f"{self._setup.kernel.name}: {error}") from None
+            raise HarnessError(str(error)) from None
 
 
 async def _finalize(agent: Agent) -> int:

@@ -28,6 +28,16 @@ _BESIDE = 128 << 20
 """Of a guest besides its RAM."""
 
 
+def check(specs: Sequence[KernelSpec]) -> None:
+    """See, before anything is built, that these kernels can have the driver, and guests run here.
+
+    Raises:
+        UnfitError: a program is not installed.
+        UsageError: a kernel is a ready image.
+    """
+    check_tools(with_driver(spec).arch for spec in specs)
+
+
 def prepare(
     specs: Sequence[KernelSpec],
     points: Sequence[Point],
@@ -38,7 +48,7 @@ def prepare(
     """A setup for each kernel; those that are not built yet are, with the driver.
 
     Args:
-        specs: the kernels, without it.
+        specs: the kernels, without it; seen by `check`.
         points: that are going to be measured.
         accelerator: for the boots by the clock; None for what works here.
         cache: where all that is made is kept.
@@ -47,10 +57,8 @@ def prepare(
     Raises:
         HarnessError: a kernel or the agent cannot be built.
         UnfitError: no guest comes up here.
-        UsageError: a kernel is a ready image.
     """
     with_it = [with_driver(spec) for spec in specs]
-    check_tools(spec.arch for spec in with_it)
     initrd = consumer_initramfs(build_agent(cache), cache)
     memory = memory_for(points)
     by_clock = ACCELERATORS.get(accelerator or "", TCG)
@@ -66,7 +74,7 @@ def prepare(
 
 
 def jobs_here(points: Sequence[Point], asked: int | None) -> tuple[int, str | None]:
-    """How many guests at once there are cores and memory for; a line if it is not one a core.
+    """How many guests at once there are cores and memory for; a line if they are fewer than cores.
 
     Raises:
         UnfitError: not one, or not as many as are asked for.
@@ -76,10 +84,10 @@ def jobs_here(points: Sequence[Point], asked: int | None) -> tuple[int, str | No
     fitting = wanted if available is None else available // (memory + _BESIDE)
     if available is None or fitting >= wanted:
         return wanted, None
-    both = (
-        f"not enough memory for {wanted} guest(s) of {memory / _GIB:.1f} GiB at once: "
-        f"{available / _GIB:.1f} GiB are available"
-    )
-    if fitting < (asked or 1):
-        raise UnfitError(f"{both}: choose a smaller --most{', or -j' if fitting else ''}")
+    one, there = (memory + _BESIDE) / _GIB, f"{available / _GIB:.1f} GiB are available"
+    if not fitting:
+        raise UnfitError(f"a guest takes {one:.1f} GiB, and {there}: choose a smaller --most")
+    both = f"{wanted} guests at once take {wanted * one:.1f} GiB, and {there}"
+    if asked is not None:
+        raise UnfitError(f"not enough memory: {both}: -j {fitting} fits, or a smaller --most")
     return fitting, f"{both}: running with -j {fitting}"

@@ -41,7 +41,7 @@ class How:
     """How to build.
 
     Attributes:
-        jobs: of make, as many as cores if None.
+        jobs: of make; None for as many as cores, when nobody else compiles with these.
         limits: of the sandbox that an ``untrusted`` kernel is built in.
         keep: whether a kernel without patches leaves its objects to those that are made of it.
     """
@@ -61,16 +61,17 @@ def build(job: Job, cache: Cache, progress: Progress, how: How) -> None:
     with cache.new_folder(job.key) as folder:
         record = _Record(job, folder)
         failed_log = cache.failed / cache.folder(job.key).name / LOG
-        shop = Shop(cache, folder / LOG, progress, how.jobs, how.limits, how.keep)
-        with record.outcome(failed_log), space(job, shop) as work:
+        with (
+            record.outcome(failed_log),
+            space(job, Shop(cache, folder / LOG, progress, how.jobs, how.limits, how.keep)) as work,
+        ):
             make = work.make
             record.update(
                 command=make.command(ARCHES[job.spec.arch].target),
                 reused=work.reused,
                 sandbox=make.sandbox is not None,
             )
-            with shop.cores(job.spec.name):
-                steps = _compile(job, work, cache, progress)
+            steps = _compile(job, work, cache, progress)
             _keep(job.spec, make.tree, folder)
             record.update(release=made_release(job.spec.name, make.tree), steps=steps)
 

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from khoci.errors import HarnessError
 from khoci.kernel import trees
 from khoci.kernel.fragments import parse_config
+from khoci.kernel.waiting import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from khoci.progress import Progress
 
 IMAGE, SYSTEM_MAP, CONFIG = "bzImage", "System.map", "config"
 METADATA, LOG = "metadata.json", "build.log"
@@ -125,10 +126,11 @@ class Cache:
         return content
 
     @contextmanager
-    def locked(self, key: str) -> Iterator[None]:
+    def locked(self, key: str, name: str, progress: Progress) -> Iterator[None]:
         """Hold the key: of two processes that want one kernel, one builds and one waits."""
         self.kernels.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.kernels / f".{key[:32]}.lock"):
+        waiting = f"{name}: waiting for another khoci that wants it too"
+        with held(self.kernels / f".{key[:32]}.lock", waiting, progress):
             yield
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from khoci.kernel.job import Job, inputs_of
 from khoci.kernel.limits import LIMITS, Limits
 from khoci.kernel.shared import Shared, pull, push
 from khoci.kernel.source import describe, identity, on_disk
+from khoci.kernel.waiting import all_cores
 from khoci.kernel.workspace import Shop, work_space
 from khoci.paths import cache_dir
 from khoci.progress import NoProgress
@@ -88,7 +89,7 @@ def fetch(spec: KernelSpec, shared: Shared, cache: Cache | None = None) -> bool:
     cache, usable = cache or Cache(cache_dir()), _usable(spec)[0]
     if isinstance(usable, ImageSource) or cache.has(_key(usable)):
         return True
-    with cache.locked(_key(usable)):
+    with cache.locked(_key(usable), spec.name, NoProgress()):
         return cache.has(_key(usable)) or pull(shared, cache, _key(usable))
 
 
@@ -179,7 +180,7 @@ def _obtain(spec: KernelSpec, usable: Usable, where: Places) -> Artifact:
         return local_image(spec, usable)
     key, cache, shared = _key(usable), where.cache, where.shared
     if not cache.has(key):
-        with cache.locked(key):
+        with cache.locked(key, spec.name, where.progress):
             if not cache.has(key) and not (shared and pull(shared, cache, key)):
                 _make(spec, usable, where)
     if shared:
@@ -188,10 +189,12 @@ def _obtain(spec: KernelSpec, usable: Usable, where: Places) -> Artifact:
 
 
 def _make(spec: KernelSpec, usable: Job | DebianImageSource, where: Places) -> None:
-    if isinstance(usable, Job):
-        build(usable, where.cache, where.progress, where.how)
-    else:
+    if not isinstance(usable, Job):
         unpack_packages(spec, usable, where.cache, where.progress)
+        return
+    shares = where.how.jobs is not None
+    with nullcontext() if shares else all_cores(where.cache.kernels, spec.name, where.progress):
+        build(usable, where.cache, where.progress, where.how)
 
 
 def _key(usable: Job | DebianImageSource) -> str:

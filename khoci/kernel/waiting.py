@@ -38,10 +38,10 @@ def held(lock: Path, waiting: str, progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def all_cores(folder: Path, kernel: str, progress: Progress) -> Iterator[None]:
-    """Hold the cores that this process may run on, to compile ``kernel`` with all of them.
+    """Hold the cores that this process may run on, to build ``kernel`` with all of them.
 
-    Two builds that share them take longer than one after the other. Who runs on other cores, or
-    on another machine with the same cache, does not wait.
+    Two builds that share them take longer than one after the other. Only those wait for each
+    other that have the same cache, on the same machine, and exactly the same cores.
 
     Args:
         folder: for the lock, below the cache; it exists.
@@ -50,5 +50,7 @@ def all_cores(folder: Path, kernel: str, progress: Progress) -> Iterator[None]:
     """
     cores = f"{this_boot()} {sorted(os.sched_getaffinity(0))}"
     lock = folder / f".cores-{hashlib.sha256(cores.encode()).hexdigest()[:16]}.lock"
-    with held(lock, f"{kernel}: waiting for another khoci that builds on these cores", progress):
+    with held(
+        lock, f"{kernel}: waiting for another khoci that builds with the same cores", progress
+    ):
         yield

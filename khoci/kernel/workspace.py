@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -21,7 +21,6 @@ from khoci.kernel.sandbox import Sandbox
 from khoci.kernel.source import describe, fill_tree
 from khoci.kernel.trees import kept_tree, work_tree
 from khoci.kernel.unpack import FULL_MB, LEAN_MB, everything, lean
-from khoci.kernel.waiting import all_cores
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -76,12 +75,6 @@ class Shop:
         sandbox = Sandbox(spec.name, self.limits)
         sandbox.require()
         return sandbox
-
-    def cores(self, kernel: str) -> AbstractContextManager[None]:
-        """For the time of compiling: all cores, unless jobs are given, which share them."""
-        if self.jobs is not None:
-            return nullcontext()
-        return all_cores(self.cache.trees, kernel, self.progress)
 
 
 def space(job: Job, shop: Shop) -> AbstractContextManager[Workspace]:
@@ -175,14 +168,9 @@ def _make_base(job: Job, kept: KeptTree, shop: Shop) -> None:
         BuildError: it does not build.
     """
     name = f"{job.spec.name} without its patches"
-    make = replace(_configured(job, kept.sources, shop), known=_is_release(job))
-    with shop.cores(name):
-        _compile_base(name, job, make, shop)
-
-
-def _compile_base(name: str, job: Job, make: Make, shop: Shop) -> None:
     shop.progress.start(f"{job.spec.name}: building its base")
     try:
+        make = replace(_configured(job, kept.sources, shop), known=_is_release(job))
         if make.run(ARCHES[job.spec.arch].target) != 0:
             errors = first_errors(shop.log)
             raise BuildError(f"{name}: does not build", "\n".join(errors))

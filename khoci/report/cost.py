@@ -19,7 +19,8 @@ A block is a folio that is preserved, of 4K or 2M: side by side, or 1/N: one of 
 finalize: asked for by user space; load: of the next kernel, waited for only where it has to come
 after that; freeze: what the kernel does by itself before it shuts down; jump: from then to where
 the next kernel reads its command line; early boot: from there to its first initcall. Numbers are
-guest instructions, counted by QEMU, unless they have another unit."""
+guest instructions, counted by QEMU, unless they have another unit. A blackout, all that a virtual
+machine waits for, is only called shorter if it is so by more than one wait for a tick."""
 
 
 def text(costs: Sequence[KernelCost]) -> str:

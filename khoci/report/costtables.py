@@ -10,7 +10,7 @@ from functools import partial
 from khoci.costlaws import TICK, blackout, break_even, growth_law, per_gib, writing
 from khoci.costs import EMPTY, OFF, PHASES, KernelCost, Measured, Point
 
-NONE = "-"
+NONE, UNKNOWN = "-", "?"
 _UNITS = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 SIDE_BY_SIDE, APART = Point(0), Point(0, stride=2)
 _LAWS = (
@@ -177,16 +177,24 @@ def _pair(old: KernelCost, new: KernelCost) -> tuple[str, ...] | None:
     if item is None:
         return None
     finalize = item.sum(("finalize", "freeze"))
-    load = item.instructions["load"] if old.loads_last else 0
     return (
         f"{_short(old)} to {_short(new)}",
         f"{item.point.count:,}",
         f"{finalize:,}",
-        f"{load:,}" if load else NONE,
-        f"{(finalize + load) / blackout(old, item):.3%}",
+        *_waited_for(old, item, finalize),
         _from(break_even(old, new, SIDE_BY_SIDE, writing)),
-        _from(break_even(old, new, SIDE_BY_SIDE, blackout, TICK)),
+        UNKNOWN
+        if None in (old.loads_last, new.loads_last)
+        else _from(break_even(old, new, SIDE_BY_SIDE, blackout, TICK)),
     )
+
+
+def _waited_for(old: KernelCost, item: Measured, finalize: int) -> tuple[str, str]:
+    """The load, where it has to come after finalizing, and the share of both in the blackout."""
+    if old.loads_last is None:
+        return UNKNOWN, UNKNOWN
+    load = item.instructions["load"] if old.loads_last else 0
+    return f"{load:,}" if load else NONE, f"{(finalize + load) / blackout(old, item):.3%}"
 
 
 def _from(count: int | None) -> str:

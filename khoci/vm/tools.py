@@ -1,4 +1,4 @@
-"""The programs that boot guests."""
+"""The programs that guests are booted with, and their /init is built with."""
 
 from __future__ import annotations
 

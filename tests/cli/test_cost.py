@@ -14,7 +14,7 @@ from khoci.cli.cost import cost_command
 from khoci.cost import measuring
 from khoci.cost.boot import Setup, memory_for
 from khoci.costs import Measured, Point, points_up_to
-from khoci.errors import HarnessError
+from khoci.errors import HarnessError, UsageError
 from khoci.kernel.cache import Artifact
 from khoci.vm.machine import TCG
 from tests.cost.made import measured
@@ -28,9 +28,11 @@ class Host:
 
     setup: Setup
     each: int = 168
+    prepared: int = 0
     broken: list[Point] = field(default_factory=list)
 
     def prepare(self, *_: object) -> list[Setup]:
+        self.prepared += 1
         return [self.setup]
 
     async def measure(self, _setup: Setup, point: Point, _folder: Path) -> Measured:
@@ -68,12 +70,22 @@ def test_a_folder_of_it(tmp_path: Path) -> None:
     assert {"cost.md", "cost.html", "early-boot.svg"} < {path.name for path in folder.iterdir()}
 
 
-@pytest.mark.usefixtures("host")
-def test_a_folder_that_cannot_be_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_is_told_before_anything_is_built(
+    host: Host, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     done = run("-o", str(tmp_path / "file" / "cost"))
     assert isinstance(done.exception, OSError)
-    assert not (tmp_path / "cache").exists()
+    assert host.prepared == 0
+
+
+@pytest.mark.usefixtures("host")
+def test_a_ready_image_leaves_no_folder(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        cost_command, ["debian-7.3-cloud", "-o", str(tmp_path / "cost")], standalone_mode=False
+    )
+    assert isinstance(done.exception, UsageError)
+    assert not (tmp_path / "cost").exists()
 
 
 @pytest.mark.usefixtures("host")

@@ -73,6 +73,6 @@ def test_whether_the_load_is_waited_for_is_what_was_seen() -> None:
     last = kernel("v6.17.13", 200, 14_000, loads_last=True)
     assert last.loads_last
     assert last.blackout == ("finalize", "load", "freeze", "jump", "early boot", "restore")
-    assert not NEW.loads_last
+    assert NEW.loads_last is False
     assert "load" not in NEW.blackout
-    assert not kernel("v7.3.4", 168, points=[EMPTY]).loads_last
+    assert kernel("v7.3.4", 168, points=[EMPTY]).loads_last is None

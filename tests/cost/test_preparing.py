@@ -20,7 +20,7 @@ CORES = os.cpu_count() or 1
     [
         (None, None, CORES),
         (None, 7, 7),
-        (100 * ONE, None, min(CORES, 100)),
+        (CORES * ONE, None, CORES),
         (3 * ONE, 3, 3),
         (ONE, 1, 1),
     ],
@@ -38,17 +38,21 @@ def test_fewer_guests_than_cores_are_told(monkeypatch: pytest.MonkeyPatch) -> No
     jobs, line = jobs_here(POINTS, None)
     assert jobs == 1
     assert line is not None
-    assert line.startswith("not enough memory for 4 guest(s) of ")
+    assert line.startswith("4 guests at once take ")
     assert line.endswith(": running with -j 1")
 
 
 def test_what_was_asked_for_is_not_lowered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparing, "available_memory", lambda: 2 * ONE - 1)
-    with pytest.raises(UnfitError, match=r"for 2 guest.*: choose a smaller --most, or -j$"):
+    with pytest.raises(
+        UnfitError, match=r"^not enough memory: 2 guests at once take .*: -j 1 fits"
+    ):
         jobs_here(POINTS, 2)
 
 
 def test_no_room_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparing, "available_memory", lambda: ONE - 1)
-    with pytest.raises(UnfitError, match=r"choose a smaller --most$"):
+    with pytest.raises(
+        UnfitError, match=r"^a guest takes \d\.\d GiB, and .*: choose a smaller --most$"
+    ):
         jobs_here(POINTS, None)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,25 +29,18 @@ class Impatient(NoProgress):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("patched", [False, True])
-def test_two_that_would_use_all_cores_compile_one_after_the_other(
-    fake: Fake, cache: Cache, *, patched: bool
-) -> None:
+def test_two_that_would_use_all_cores_build_one_after_the_other(fake: Fake, cache: Cache) -> None:
     kernel, waits = fake.kernel(), Impatient()
-    if patched:
-        kernel = replace(kernel, patches=(fake.patch("one", **{"b.c": "int one;\n"}),))
-    cache.trees.mkdir(parents=True)
-    with all_cores(cache.trees, "other", NoProgress()), pytest.raises(KeyboardInterrupt):
+    with all_cores(cache.kernels, "other", NoProgress()), pytest.raises(KeyboardInterrupt):
         store.obtain(kernel, waits, cache=cache)
-    assert waits.said == ["v6.18.15: waiting for another khoci that builds on these cores"]
+    assert waits.said == ["v6.18.15: waiting for another khoci that builds with the same cores"]
     assert fake.runs == 0
     store.obtain(kernel, waits, cache=cache)
     assert fake.runs == 1
 
 
 def test_who_is_given_jobs_shares_the_cores(fake: Fake, cache: Cache) -> None:
-    cache.trees.mkdir(parents=True)
-    with all_cores(cache.trees, "other", NoProgress()):
+    with all_cores(cache.kernels, "other", NoProgress()):
         store.obtain(fake.kernel(), Impatient(), cache=cache, how=How(jobs=1))
     assert fake.runs == 1
 

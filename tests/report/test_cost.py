@@ -5,11 +5,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from khoci.costs import EMPTY, Point
+from khoci.costs import EMPTY, LOAD_FIRST, Point
 from khoci.report.cost import files, markdown, text
 from khoci.report.costsvg import PLOTS, plots
 from khoci.report.costtables import Table, tables
-from tests.cost.made import NEW, OLD, kernel
+from tests.cost.made import NEW, OLD, POINTS, kernel
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "v7.3.4<script>|`*"
@@ -50,6 +50,16 @@ def test_a_load_that_is_waited_for_is_saved() -> None:
     old = kernel("v6.17.13", 200, 14_000, loads_last=True)
     (row,) = next(each.rows for each in tables([old, NEW]) if "saved" in each.title)
     assert row[2:] == ("14,100", "600,000,000", "89.185%", "100", "100")
+
+
+def test_a_load_of_which_nothing_is_known() -> None:
+    known = [point for point in POINTS if point != LOAD_FIRST]
+    (row,) = next(
+        each.rows
+        for each in tables([kernel("v6.17.13", 200, 14_000, known), NEW])
+        if "saved" in each.title
+    )
+    assert row[2:] == ("14,100", "?", "?", "100", "?")
 
 
 def test_without_an_old_kernel_nothing_is_saved() -> None:
