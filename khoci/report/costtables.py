@@ -217,7 +217,7 @@ def _time(seconds: float) -> str:
 
 def _each(cost: KernelCost, item: Measured, phase: str) -> str:
     value = cost.growth(item, phase) / item.point.count
-    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.1f}"
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:z.1f}"
 
 
 def _short(cost: KernelCost) -> str:
