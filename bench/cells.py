@@ -2,7 +2,8 @@
 
 ``python -m bench.cells [--kernels A,B] [--rounds N]``: all pairs of the kernels, in them all
 scenarios that can share a boot. The rounds of both ways alternate; what is printed is their
-median, and the ratio. Verdicts that differ end it.
+median, and the ratio. Verdicts that differ end it. With ``--words`` kept producers are a third way,
+where all guests have these words more on their command lines.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--kernels", type=lambda text: text.split(","), default=())
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--words", default="", help="more of the kernel command lines")
     chosen = parser.parse_args()
     config, known, _ = load("releases")
     plan = make_plan(config, known, names=chosen.kernels)
@@ -48,20 +50,26 @@ def main() -> None:
     cells = replace(plan, scenarios=tuple(joint)).cells
     pairs = len({cell.pair for cell in cells})
     click.echo(f"{pairs} pairs with {', '.join(joint)}; -j {chosen.jobs}, {bench.accelerator.name}")
-    seconds: dict[str, list[float]] = {"a boot for each": [], "producers kept": []}
+    ways = {"a boot for each": (bench, False), "producers kept": (bench, True)}
+    if chosen.words:
+        cmdline = f"{bench.guest.cmdline} {chosen.words}"
+        longer = replace(bench, guest=replace(bench.guest, cmdline=cmdline))
+        ways[f"and with {chosen.words}"] = (longer, True)
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
     seen: list[Verdicts] = []
     for _ in range(chosen.rounds):
         for way, found in seconds.items():
-            began = time.monotonic()
-            seen.append(asyncio.run(_run(bench, cells, chosen.jobs, kept=way == "producers kept")))
+            (guests, kept), began = ways[way], time.monotonic()
+            seen.append(asyncio.run(_run(guests, cells, chosen.jobs, kept=kept)))
             found.append(time.monotonic() - began)
             click.echo(f"  {way}: {found[-1]:.1f} s")
     if any(verdicts != seen[0] for verdicts in seen):
         raise SystemExit("the verdicts are not the same in all rounds")
-    naive, kept = (median(found) for found in seconds.values())
-    for way, found in seconds.items():
-        click.echo(f"{way}: {median(found):.1f} s, {median(found) / pairs:.2f} s a pair")
-    click.echo(f"{naive / kept:.2f} times as fast, verdicts the same")
+    medians = {way: median(found) for way, found in seconds.items()}
+    naive = next(iter(medians.values()))
+    for way, taken in medians.items():
+        click.echo(f"{way}: {taken:.1f} s, {taken / pairs:.2f} s a pair, {naive / taken:.2f}")
+    click.echo("the last is how many times as fast; verdicts are the same")
 
 
 async def _run(bench: Bench, cells: Sequence[Cell], jobs: int, *, kept: bool) -> Verdicts:
