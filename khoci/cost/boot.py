@@ -23,8 +23,8 @@ from khoci.vm.machine import TCG, Accelerator, Machine
 from khoci.vm.ram import GuestRam
 from khoci.vm.symbols import address_of
 
-SILENCE = 1800.0
-"""Seconds of a CPU that a count may take: what grows with a square says nothing meanwhile."""
+SILENCE = 300.0
+"""Seconds of a CPU that a count may take: what grows with a square says nothing for some 20."""
 CMDLINE = (
     "console=ttyS0,115200",
     "ignore_loglevel",

@@ -40,8 +40,9 @@ def held(lock: Path, waiting: str, progress: Progress) -> Iterator[None]:
 def all_cores(folder: Path, kernel: str, progress: Progress) -> Iterator[None]:
     """Hold the cores that this process may run on, to build ``kernel`` with all of them.
 
-    Two builds that share them take longer than one after the other. Only those wait for each
-    other that have the same cache, on the same machine, and exactly the same cores.
+    Two that compile with all of them take more CPU at once than one after the other
+    (``bench.builds``). Only those wait for each other that have the same cache, on the same
+    machine, and exactly the same cores.
 
     Args:
         folder: for the lock, below the cache; it exists.
