@@ -105,11 +105,8 @@ def main(
 
 def _configs(asked: Asked) -> Costs:
     like = load(_LIKE)[1].select(asked.spec.name)
-    return {_LIKE: _cold(like, asked.jobs), "lean": _cold(asked.spec, asked.jobs)}
-
-
-def _cold(spec: KernelSpec, jobs: int) -> Cost:
-    return _obtained([spec], How(jobs))
+    how = How(asked.jobs)
+    return {_LIKE: _obtained([like], how), "lean": _obtained([asked.spec], how)}
 
 
 def _together(asked: Asked) -> Costs:

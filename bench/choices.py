@@ -50,10 +50,9 @@ def main() -> None:
 
 
 async def _compare(boots: Mapping[str, ToInit], rounds: int) -> None:
-    usual, *_ = (
-        count := {name: await boot.instructions() for name, boot in boots.items()}
-    ).values()
-    for name, instructions in count.items():
+    counted = {name: await boot.instructions() for name, boot in boots.items()}
+    usual = next(iter(counted.values()))
+    for name, instructions in counted.items():
         size = boots[name].machine.kernel.stat().st_size
         click.echo(
             f"  {name:<40} {instructions / 1e6:7.1f} million instructions"

@@ -12,12 +12,10 @@ from click.testing import CliRunner, Result
 from khoci.cli import cost
 from khoci.cli.cost import cost_command
 from khoci.cost import measuring
-from khoci.cost.boot import Setup, memory_for
+from khoci.cost.boot import Setup
 from khoci.costs import Measured, Point, points_up_to
 from khoci.errors import HarnessError, UsageError
-from khoci.kernel.cache import Artifact
-from khoci.vm.machine import TCG
-from tests.cost.made import measured
+from tests.cost.made import measured, setup_in
 
 POINTS = points_up_to(1000)
 
@@ -43,12 +41,8 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    image, initrd = tmp_path / "image", tmp_path / "initrd"
-    image.write_bytes(b"kernel")
-    initrd.write_bytes(b"agent")
-    kernel = Artifact("v7.3.4+cost", "0123", "x86_64", "7.3.4", image)
-    found = Host(Setup(kernel, initrd, memory_for(POINTS), TCG))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    found = Host(setup_in(tmp_path, POINTS))
+    monkeypatch.setenv("KHOCI_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(cost, "prepare", found.prepare)
     monkeypatch.setattr(measuring, "measure", found.measure)
     return found

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from khoci.cost.boot import Setup, memory_for
 from khoci.costs import LOAD_FIRST, PHASES, KernelCost, Measured, Point, points_up_to
+from khoci.kernel.cache import Artifact
+from khoci.vm.machine import TCG
 
 POINTS = points_up_to(10_000)
 LOAD = 600_000_000
+
+
+def setup_in(folder: Path, points: Sequence[Point]) -> Setup:
+    """What these points of a kernel are measured with, by files that nothing boots."""
+    image, initrd = folder / "image", folder / "initrd"
+    image.write_bytes(b"kernel")
+    initrd.write_bytes(b"agent")
+    kernel = Artifact("v7.3.4+cost", "0123", "x86_64", "7.3.4", image)
+    return Setup(kernel, initrd, memory_for(points), TCG)
 
 
 def measured(point: Point, each: int, finalize: int = 0, blocks: int = 2) -> Measured:

@@ -12,9 +12,7 @@ from khoci.cost.boot import Setup, memory_for
 from khoci.cost.measuring import Kept, kept_of, measure_all
 from khoci.costs import EMPTY, KernelCost, Measured, Point
 from khoci.errors import HarnessError
-from khoci.kernel.cache import Artifact
-from khoci.vm.machine import TCG
-from tests.cost.made import measured
+from tests.cost.made import measured, setup_in
 
 POINTS = (EMPTY, Point(100), Point(1000, stride=2), Point(10, order=9))
 
@@ -37,11 +35,7 @@ class Boots:
 
 @pytest.fixture
 def setup(tmp_path: Path) -> Setup:
-    image, initrd = tmp_path / "image", tmp_path / "initrd"
-    image.write_bytes(b"kernel")
-    initrd.write_bytes(b"agent")
-    kernel = Artifact("v7.3.4+cost", "0123", "x86_64", "7.3.4", image)
-    return Setup(kernel, initrd, memory_for(POINTS), TCG)
+    return setup_in(tmp_path, POINTS)
 
 
 def run(

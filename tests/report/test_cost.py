@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from khoci.costs import EMPTY, LOAD_FIRST, Point
+from khoci.costs import EMPTY, LOAD_FIRST, KernelCost, Point
 from khoci.report.cost import files, markdown, text
 from khoci.report.costsvg import PLOTS, plots
 from khoci.report.costtables import Table, tables
@@ -15,8 +15,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "v7.3.4<script>|`*"
 
 
-def table(part: str) -> Table:
-    (found,) = (each for each in tables([OLD, NEW]) if part in each.title)
+def table(part: str, old: KernelCost = OLD, new: KernelCost = NEW) -> Table:
+    (found,) = (each for each in tables([old, new]) if part in each.title)
     return found
 
 
@@ -48,25 +48,22 @@ def test_what_is_saved() -> None:
 
 def test_a_load_that_is_waited_for_is_saved() -> None:
     old = kernel("v6.17.13", 200, 14_000, loads_last=True)
-    (row,) = next(each.rows for each in tables([old, NEW]) if "saved" in each.title)
+    (row,) = table("What is saved", old).rows
     assert row[2:] == ("14,100", "600,000,000", "89.185%", "100", "100")
 
 
 def test_a_load_of_which_nothing_is_known() -> None:
     known = [point for point in POINTS if point != LOAD_FIRST]
-    (row,) = next(
-        each.rows
-        for each in tables([kernel("v6.17.13", 200, 14_000, known), NEW])
-        if "saved" in each.title
-    )
+    (row,) = table("What is saved", kernel("v6.17.13", 200, 14_000, known)).rows
     assert row[2:] == ("14,100", "?", "?", "100", "?")
 
 
 def test_without_an_old_kernel_nothing_is_saved() -> None:
     assert [each.title for each in tables([NEW]) if "saved" in each.title] == []
     a, b = kernel("a", 100, 20_000), kernel("b", 900)
-    (never,) = (each for each in tables([a, b]) if "saved" in each.title)
-    assert never.rows == (("a to b", "10,000", "20,100", "-", "0.028%", "never", "never"),)
+    assert table("What is saved", a, b).rows == (
+        ("a to b", "10,000", "20,100", "-", "0.028%", "never", "never"),
+    )
 
 
 def test_growth() -> None:
